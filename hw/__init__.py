@@ -1,0 +1,1 @@
+"""shiftforge's hardware side: the integer network, the gateware and its compiler."""

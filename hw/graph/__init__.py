@@ -1,0 +1,28 @@
+"""The integer network: operations, validation, numpy reference and file format. Imports nothing of ours."""
+
+from hw.graph.alphabet import Alphabet, AlphabetKind
+from hw.graph.errors import NetworkError
+from hw.graph.file import digest, load, save
+from hw.graph.network import Network
+from hw.graph.ops import Add, AveragePool, Convolution, Logits, MaxPool, Node, Padding
+from hw.graph.rescale import Rescale
+from hw.graph.tensor import Tensor
+
+__all__ = [
+    "Add",
+    "Alphabet",
+    "AlphabetKind",
+    "AveragePool",
+    "Convolution",
+    "Logits",
+    "MaxPool",
+    "Network",
+    "NetworkError",
+    "Node",
+    "Padding",
+    "Rescale",
+    "Tensor",
+    "digest",
+    "load",
+    "save",
+]

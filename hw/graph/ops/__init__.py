@@ -1,0 +1,12 @@
+"""The operations of the integer network, one a file."""
+
+from hw.graph.ops.add import Add
+from hw.graph.ops.average_pool import AveragePool
+from hw.graph.ops.convolution import Convolution
+from hw.graph.ops.logits import Logits
+from hw.graph.ops.max_pool import MaxPool
+from hw.graph.ops.window import Padding
+
+Node = Convolution | AveragePool | MaxPool | Add | Logits
+
+__all__ = ["Add", "AveragePool", "Convolution", "Logits", "MaxPool", "Node", "Padding"]

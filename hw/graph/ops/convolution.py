@@ -1,0 +1,129 @@
+"""Convolution with shift weights, and everything that is one: hidden linear layers, depthwise, projections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hw.graph.alphabet import Alphabet
+from hw.graph.errors import need
+from hw.graph.ops.window import Padding, Tensors, Values, check_window, lookup, windows
+from hw.graph.rescale import Rescale
+from hw.graph.tensor import MAX_ELEMENTS
+
+
+@dataclass(frozen=True, eq=False)
+class Convolution:
+    """``acc = Σ w·(u - z)`` over the window, then the output formula with an optional residual operand.
+
+    Parameters
+    ----------
+    name, input, output : str
+        Name of the node, of the tensor it reads and of the one it stores.
+    weight : int32 (C_out, C_in / groups, kh, kw)
+        Weight values, all in ``alphabet``. A linear layer's kernel covers the whole map.
+    alphabet : Alphabet
+        The layer's weight alphabet.
+    stride : (int, int)
+        Vertical and horizontal step.
+    padding : Padding
+        Outside the map an element is ``z`` (or the map wraps around where ``circular``).
+    groups : int
+        Channel groups; ``C_in`` for a depthwise convolution.
+    rescale : Rescale
+        Output formula.
+    residual : str or None
+        Tensor of the output's shape that is added before the rounding.
+    """
+
+    name: str
+    input: str
+    output: str
+    weight: NDArray[np.int32]
+    alphabet: Alphabet
+    stride: tuple[int, int]
+    padding: Padding
+    groups: int
+    circular: bool
+    rescale: Rescale
+    residual: str | None = None
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the tensors that are read."""
+        return (self.input,) if self.residual is None else (self.input, self.residual)
+
+    def validate(self, tensors: Tensors) -> None:
+        """Raise ``NetworkError`` naming node and field unless the node is sound."""
+        source = lookup(self.name, "input", self.input, tensors)
+        output = lookup(self.name, "output", self.output, tensors)
+        check_weight(self.name, self.weight, self.alphabet)
+        out, per_group, kh, kw = self.weight.shape
+        need(
+            self.groups >= 1 and out % self.groups == 0 and per_group * self.groups == source.channels,
+            f"node {self.name!r}: weight {self.weight.shape} with {self.groups} groups does not fit "
+            f"{source.channels} input channels",
+        )
+        need(out == output.channels, f"node {self.name!r}: {out} filters for {output.channels} output channels")
+        check_window(self.name, (kh, kw), self.stride, self.padding, source, output)
+        if self.circular:
+            pad = self.padding
+            need(
+                max(pad.top, pad.bottom) <= source.height and max(pad.left, pad.right) <= source.width,
+                f"node {self.name!r}: circular padding wider than the map",
+            )
+        self.rescale.validate(self.name, out, residual=self.residual is not None)
+        other = (0, 0)
+        if self.residual is not None:
+            tensor = lookup(self.name, "residual", self.residual, tensors)
+            need(
+                tensor.shape == output.shape,
+                f"node {self.name!r}: residual is {tensor.shape}, the output {output.shape}",
+            )
+            other = (-tensor.zero_point, tensor.maximum - tensor.zero_point)
+        low, high = self.accumulator_bounds(source.maximum)
+        # Around the zero point instead of 0 the magnitudes are no larger than the hull's span.
+        self.rescale.check_total(self.name, low - high, high - low, other)
+
+    def accumulator_bounds(self, maximum: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the ends (C_out,) between which every partial sum of ``Σ w·u`` lies, for ``u`` up to ``maximum``."""
+        return weight_bounds(self.weight, maximum)
+
+    def run(self, values: Values, tensors: Tensors) -> NDArray[np.uint8]:
+        """Return the stored output (images, C_out, height, width)."""
+        source, output = tensors[self.input], tensors[self.output]
+        x = values[self.input].astype(np.int64) - source.zero_point
+        out, per_group, kh, kw = self.weight.shape
+        view = windows(x, (kh, kw), self.stride, self.padding, 0, circular=self.circular)
+        images, _, height, width = view.shape[:4]
+        acc = np.empty((images, out, height, width), np.int64)
+        outs = out // self.groups
+        for g in range(self.groups):
+            part = view[:, g * per_group : (g + 1) * per_group].transpose(0, 2, 3, 1, 4, 5)
+            columns = part.reshape(images * height * width, -1).astype(np.int32)
+            filters = self.weight[g * outs : (g + 1) * outs].reshape(outs, -1)
+            sums = columns.astype(np.int64) @ filters.T.astype(np.int64)
+            acc[:, g * outs : (g + 1) * outs] = sums.reshape(images, height, width, outs).transpose(0, 3, 1, 2)
+        r: NDArray[np.int64] | int = 0
+        if self.residual is not None:
+            r = values[self.residual].astype(np.int64) - tensors[self.residual].zero_point
+        return self.rescale.apply(acc, r, output)
+
+
+def check_weight(node: str, weight: NDArray[np.int32], alphabet: Alphabet) -> None:
+    """Raise ``NetworkError`` unless ``weight`` has four dimensions, a sane size, and values of the alphabet."""
+    need(
+        isinstance(weight, np.ndarray) and weight.dtype == np.int32 and weight.ndim == 4 and weight.size > 0,
+        f"node {node!r}: weight must be a 32-bit integer array (C_out, C_in / groups, kh, kw)",
+    )
+    need(weight.size <= MAX_ELEMENTS, f"node {node!r}: weight has more than {MAX_ELEMENTS} elements")
+    unknown = np.setdiff1d(weight, np.array(alphabet.values))
+    need(not unknown.size, f"node {node!r}: weight {unknown[:1]} is not in the alphabet {alphabet} {alphabet.values}")
+
+
+def weight_bounds(weight: NDArray[np.int32], maximum: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the ends of all partial sums of ``Σ w·u`` per filter, 0 included."""
+    rows = weight.reshape(len(weight), -1).astype(np.int64)
+    return np.minimum(rows, 0).sum(axis=1) * maximum, np.maximum(rows, 0).sum(axis=1) * maximum

@@ -1,0 +1,46 @@
+"""Max pooling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hw.graph.errors import need
+from hw.graph.ops.window import Padding, Tensors, Values, check_window, lookup, windows
+
+
+@dataclass(frozen=True, eq=False)
+class MaxPool:
+    """The largest stored number of each window, of the elements inside the map."""
+
+    name: str
+    input: str
+    output: str
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: Padding
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the tensors that are read."""
+        return (self.input,)
+
+    def validate(self, tensors: Tensors) -> None:
+        """Raise ``NetworkError`` naming node and field unless the node is sound."""
+        source = lookup(self.name, "input", self.input, tensors)
+        output = lookup(self.name, "output", self.output, tensors)
+        check_window(self.name, self.kernel, self.stride, self.padding, source, output)
+        for field in ("channels", "bits", "zero_point", "exponent"):
+            need(
+                getattr(source, field) == getattr(output, field),
+                f"node {self.name!r}: the output's {field} must be the input's",
+            )
+
+    def run(self, values: Values, tensors: Tensors) -> NDArray[np.uint8]:
+        """Return the stored output (images, channels, height, width)."""
+        # Numbers are not negative, and every window has an element inside: 0 outside changes nothing.
+        x = values[self.input].astype(np.int64)
+        view = windows(x, self.kernel, self.stride, self.padding, 0)
+        return view.max(axis=(4, 5)).astype(np.uint8)

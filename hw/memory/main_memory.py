@@ -1,0 +1,119 @@
+"""The engine's main memory, block RAM or UP5K SPRAM, behind one interface."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from amaranth import Cat, Const, Instance, Module, Mux, Signal
+from amaranth.hdl import ClockSignal
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+NO_COLLISION = {"no_rw_check": 1}
+"""Attribute of a memory that is never read and written at one address in one clock: spares the logic that
+would otherwise make up for the block RAM's undefined value."""
+
+SPRAM_DEPTH = 16384
+SPRAM_WIDTH = 16
+
+
+class MainMemory(wiring.Component):
+    """One read and one write of a word a clock (``single_port``: one of the two).
+
+    Address and data are registered on the way in, read data on the way out, so that nothing but a
+    flip-flop is on either side of the slow RAM.
+
+    Parameters
+    ----------
+    word_bits, depth, lane_bits : int
+        Width of a word, number of words, and the granularity of writes in bits.
+    single_port : bool
+        Built from four UP5K ``SB_SPRAM256KA`` (64-bit words, 16,384 deep). A write has the port; the
+        schedule of the engine never asks for both in one clock.
+    init : sequence of int
+        First words after configuration (block RAM only).
+
+    Ports
+    -----
+    read_address : in, at clock 0
+    read_data : ``word_bits``, out, at clock 3
+    write_enable, write_address, write_data, write_mask : in, at clock 0
+        A write of clock 0 is seen by a read of clock 1 or later.
+    """
+
+    def __init__(
+        self, word_bits: int, depth: int, lane_bits: int, *, single_port: bool, init: Sequence[int] = ()
+    ) -> None:
+        if word_bits % lane_bits:
+            raise ValueError(f"a word of {word_bits} bits has no whole number of {lane_bits}-bit lanes")
+        if single_port and (word_bits != 4 * SPRAM_WIDTH or depth > SPRAM_DEPTH or lane_bits % 4):
+            raise ValueError(
+                f"SPRAM is {SPRAM_DEPTH} words of {4 * SPRAM_WIDTH} bits with 4-bit masks, "
+                f"asked for {depth} x {word_bits} with {lane_bits}-bit masks"
+            )
+        if single_port and init:
+            raise ValueError("SPRAM cannot be initialised by the bitstream")
+        self.word_bits = word_bits
+        self.depth = depth
+        self.lane_bits = lane_bits
+        self.single_port = single_port
+        self.init = init
+        super().__init__(
+            {
+                "read_address": In(range(depth)),
+                "read_data": Out(word_bits),
+                "write_enable": In(1),
+                "write_address": In(range(depth)),
+                "write_data": In(word_bits),
+                "write_mask": In(word_bits // lane_bits),
+            }
+        )
+
+    def cycles(self) -> int:
+        """Return the clocks from ``read_address`` to ``read_data``."""
+        return 3
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        enable = Signal()
+        data = Signal(self.word_bits, reset_less=True)
+        mask = Signal(self.word_bits // self.lane_bits, reset_less=True)
+        out = Signal(self.word_bits)
+        fetched = Signal(self.word_bits, reset_less=True)
+        m.d.sync += [enable.eq(self.write_enable), data.eq(self.write_data), mask.eq(self.write_mask)]
+        m.d.sync += fetched.eq(out)
+        m.d.comb += self.read_data.eq(fetched)
+        if self.single_port:
+            address = Signal(14, reset_less=True)
+            m.d.sync += address.eq(Mux(self.write_enable, self.write_address, self.read_address))
+            nibbles = Cat(*(bit.replicate(self.lane_bits // 4) for bit in mask))
+            for i in range(4):
+                m.submodules[f"spram{i}"] = Instance(
+                    "SB_SPRAM256KA",
+                    i_ADDRESS=address,
+                    i_DATAIN=data.word_select(i, SPRAM_WIDTH),
+                    i_MASKWREN=nibbles.word_select(i, 4),
+                    i_WREN=enable,
+                    i_CHIPSELECT=Const(1),
+                    i_CLOCK=ClockSignal(),
+                    i_STANDBY=Const(0),
+                    i_SLEEP=Const(0),
+                    i_POWEROFF=Const(1),  # active low
+                    o_DATAOUT=out.word_select(i, SPRAM_WIDTH),
+                )
+        else:
+            m.submodules.ram = ram = Memory(shape=self.word_bits, depth=self.depth, init=self.init, attrs=NO_COLLISION)
+            read = ram.read_port()
+            write = ram.write_port(granularity=self.lane_bits)
+            read_address = Signal(range(self.depth), reset_less=True)
+            write_address = Signal(range(self.depth), reset_less=True)
+            m.d.sync += [read_address.eq(self.read_address), write_address.eq(self.write_address)]
+            m.d.comb += [
+                read.addr.eq(read_address),
+                write.addr.eq(write_address),
+                write.data.eq(data),
+                write.en.eq(Mux(enable, mask, 0)),
+                out.eq(read.data),
+            ]
+        return m

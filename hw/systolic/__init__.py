@@ -1,0 +1,1 @@
+"""The systolic style: one array, one memory, any network that fits."""

@@ -1,0 +1,95 @@
+"""Partial sums of one column group, in block RAM."""
+
+from __future__ import annotations
+
+import numpy as np
+from amaranth import Cat, Module, Mux, Signal
+from amaranth.hdl import signed
+from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from hw.memory.main_memory import NO_COLLISION
+from hw.systolic.config import EngineConfig
+from hw.systolic.delay import delay_line
+from hw.systolic.widths import sum_width
+
+SLOT = data.StructLayout({"valid": 1, "start": 1, "first": 1})
+"""A slot's tag: ``valid``, ``start`` of a pass (output pixel 0), ``first`` pass (the sum starts at zero)."""
+
+
+class Accumulator(wiring.Component):
+    """Adds a column group's sums to the partial sums of the same output pixel.
+
+    ::
+
+        slot ─► read counter ─► RAM ─► register (0 in the first pass) ─► + ─► psums
+                                 ▲                                       ▲      │
+                                 └───── write counter ───────────────────┼──────┘
+                                                                       sums
+
+    Output pixels are counted, not addressed: slots of a pass come in order, so a tag of three bits is all
+    that travels.
+
+    Parameters
+    ----------
+    config : EngineConfig
+        Widths and depth.
+
+    Ports
+    -----
+    slot : :data:`SLOT`, in, at clock 0
+    sums : ``group_cols`` signed column sums, in, at clock 3
+    psums : ``group_cols`` signed(acc_width), out, at clock 4
+
+    Latency
+    -------
+    One clock from ``sums`` to ``psums``. Slots of one output pixel must be four clocks apart.
+    """
+
+    def __init__(self, config: EngineConfig) -> None:
+        self.config = config
+        width = sum_width(config.activation_bits, config.alphabet, config.rows)
+        super().__init__(
+            {
+                "slot": In(SLOT),
+                "sums": In(signed(width)).array(config.group_cols),
+                "psums": Out(signed(config.acc_width)).array(config.group_cols),
+            }
+        )
+
+    def model(self, sums: np.ndarray) -> np.ndarray:
+        """Return the last pass's ``psums`` for int64 ``sums`` (passes, pixels, group_cols)."""
+        return np.asarray(sums, np.int64).sum(axis=0)
+
+    def cycles(self) -> int:
+        """Return the latency from ``sums`` to ``psums`` in clocks."""
+        return 1
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self.config
+        width = config.acc_width
+        m.submodules.memory = memory = Memory(
+            shape=width * config.group_cols, depth=config.psum_depth, init=[], attrs=NO_COLLISION
+        )
+        read = memory.read_port()
+        write = memory.write_port()
+        valid = delay_line(m, self.slot.valid, 4, "valid", reset_less=False)
+        start = delay_line(m, self.slot.start, 3, "start")
+        first = delay_line(m, self.slot.first, 2, "first")
+        with m.If(valid[0]):
+            m.d.sync += read.addr.eq(Mux(start[0], 0, read.addr + 1))
+        with m.If(valid[3]):
+            m.d.sync += write.addr.eq(Mux(start[3], 0, write.addr + 1))
+        for h in range(config.group_cols):
+            before = Signal(signed(width), name=f"before{h}", reset_less=True)
+            psum = Signal(signed(width), name=f"psum{h}", reset_less=True)
+            with m.If(first[2]):
+                m.d.sync += before.eq(0)
+            with m.Else():
+                m.d.sync += before.eq(read.data.word_select(h, width))
+            m.d.sync += psum.eq(before + self.sums[h])
+            m.d.comb += self.psums[h].eq(psum)
+        m.d.comb += [write.data.eq(Cat(*(self.psums[h] for h in range(config.group_cols)))), write.en.eq(valid[4])]
+        return m

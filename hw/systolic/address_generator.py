@@ -1,0 +1,148 @@
+"""Operand addresses of a pass, one a clock, without multipliers or line buffers."""
+
+from __future__ import annotations
+
+from amaranth import Module, Mux, Signal
+from amaranth.hdl import signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.systolic.config import EngineConfig
+from hw.systolic.program import COORDINATE_BITS, OPERAND, PASS, RESULT
+
+
+class AddressGenerator(wiring.Component):
+    """Walks over the output pixels of a strip and gives each one's operand address.
+
+    The address of an operand is ``base + y * y_step + x * x_step``, kept by two adders; beside it the
+    operand's coordinates in the input map, which say whether it lies outside. A window's tap and channel
+    group are in the pass's base, so a convolution needs neither a copy of the map nor a line buffer.
+
+    Parameters
+    ----------
+    config : EngineConfig
+        Shape of the engine.
+
+    Ports
+    -----
+    operand, result : :data:`~hw.systolic.program.OPERAND`, :data:`~hw.systolic.program.RESULT`, in
+        Constant during a layer.
+    start, instruction : in
+        Begin the pass ``instruction`` (:data:`~hw.systolic.program.PASS`) at ``address``, ``y``; taken only
+        while ``ready``.
+    ready : out
+        A pass may begin: none is running, or its last slot is issued in this clock.
+    go : in
+        The memory's read port is free (for a ``last`` slot: everything it will need later is free too).
+    slot : out
+        A slot is issued in this clock, with its ``address`` and ``outside`` (of the map); ``pixel0``: it is
+        the pass's first, ``first``/``last``: flags of its pass, ``swap``: it meets new weights.
+    active, last_pass, swap_pending : out
+        A pass is running; it is a last one; its first slot, which swaps the weights, is still to come.
+
+    Latency
+    -------
+    The first slot can be issued one clock after ``start``; then one a clock while ``go`` is high.
+    """
+
+    def __init__(self, config: EngineConfig) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "operand": In(OPERAND),
+                "result": In(RESULT),
+                "start": In(1),
+                "instruction": In(PASS),
+                "base": In(config.address_bits),
+                "y": In(signed(COORDINATE_BITS)),
+                "ready": Out(1),
+                "go": In(1),
+                "slot": Out(1),
+                "address": Out(config.address_bits),
+                "outside": Out(1),
+                "pixel0": Out(1),
+                "first": Out(1),
+                "last": Out(1),
+                "swap": Out(1),
+                "active": Out(1),
+                "last_pass": Out(1),
+                "swap_pending": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        layer = self.operand
+        active = Signal()
+        address = Signal(self.config.address_bits, reset_less=True)
+        row_address = Signal(self.config.address_bits, reset_less=True)
+        x = Signal(COORDINATE_BITS, reset_less=True)
+        row_x = Signal(COORDINATE_BITS, reset_less=True)
+        y = Signal(COORDINATE_BITS, reset_less=True)
+        columns = Signal(COORDINATE_BITS, reset_less=True)
+        rows = Signal(COORDINATE_BITS, reset_less=True)
+        first = Signal(reset_less=True)
+        last = Signal(reset_less=True)
+        swap = Signal()
+        pixel0 = Signal()
+        gap = Signal(2)
+        waiting = Signal(2)
+
+        row_ends = Signal()
+        ends = Signal()
+        next_row = Signal(self.config.address_bits)
+        m.d.comb += [
+            self.slot.eq(active & self.go),
+            row_ends.eq(columns == 0),
+            ends.eq(self.slot & row_ends & (rows == 0)),
+            next_row.eq(row_address + layer.y_step),
+            self.ready.eq((~active | (ends & (gap == 0))) & (waiting == 0)),
+            self.address.eq(address),
+            # A negative coordinate is a large unsigned number.
+            self.outside.eq((x >= self.result.width) | (y >= self.result.height)),
+            self.first.eq(first),
+            self.last.eq(last),
+            self.swap.eq(swap),
+            self.pixel0.eq(pixel0),
+            self.active.eq(active),
+            self.last_pass.eq(active & last),
+            self.swap_pending.eq(active & swap),
+        ]
+        with m.If(waiting != 0):
+            m.d.sync += waiting.eq(waiting - 1)
+        with m.If(self.slot):
+            m.d.sync += [pixel0.eq(0), swap.eq(0)]
+            with m.If(row_ends):
+                m.d.sync += [
+                    columns.eq(layer.cols - 1),
+                    rows.eq(rows - 1),
+                    address.eq(next_row),
+                    row_address.eq(next_row),
+                    x.eq(row_x),
+                    y.eq(y + layer.stride_y),
+                ]
+            with m.Else():
+                m.d.sync += [
+                    columns.eq(columns - 1),
+                    address.eq(address + layer.x_step),
+                    x.eq(x + layer.stride_x),
+                ]
+        with m.If(ends):
+            m.d.sync += [active.eq(0), waiting.eq(Mux(gap == 0, 0, gap - 1))]
+        with m.If(self.start):
+            m.d.sync += [
+                active.eq(1),
+                address.eq(self.base),
+                row_address.eq(self.base),
+                x.eq(self.instruction.x),
+                row_x.eq(self.instruction.x),
+                y.eq(self.y),
+                columns.eq(layer.cols - 1),
+                rows.eq(layer.rows - 1),
+                first.eq(self.instruction.first),
+                last.eq(self.instruction.last),
+                swap.eq(self.instruction.weights),
+                pixel0.eq(1),
+                gap.eq(self.instruction.gap),
+            ]
+        return m

@@ -1,0 +1,196 @@
+"""From layer plans to memory words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hw.graph import Alphabet
+from hw.systolic.compiler.layout import ImageLayout
+from hw.systolic.compiler.plan import ChannelConstants, CompileError, LayerPlan, PassPlan, TilePlan
+from hw.systolic.config import EngineConfig
+from hw.systolic.program import VERSION, Opcode, constant_layout, constant_words, encode, factor_layout, split
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program's memory words, from address 0, and where the parts lie."""
+
+    words: list[int]
+    constants: int
+    weights: int
+    instructions: int
+
+
+class Assembler:
+    """Writes instructions, constants and weights one behind another.
+
+    Parameters
+    ----------
+    config : EngineConfig
+        Shape of the engine.
+    """
+
+    def __init__(self, config: EngineConfig) -> None:
+        self.config = config
+        self.words: list[int] = []
+        self.weight_words = 0
+        self.constant_words = 0
+
+    def program(self, image: ImageLayout, layers: list[LayerPlan]) -> Program:
+        """Return the program that takes an image and runs the layers, for ever."""
+        config = self.config
+        self._emit(
+            Opcode.HEADER,
+            version=VERSION,
+            rows=config.rows,
+            cols=config.cols,
+            activation_bits=config.activation_bits,
+            code_bits=config.alphabet.bits,
+        )
+        tiles = [tile for layer in layers for tile in layer.tiles]
+        unique = _unique_constants(tiles)
+        if len(unique) > config.constant_depth:
+            raise CompileError(
+                f"the network has {len(unique)} sets of output constants, the engine holds {config.constant_depth}"
+            )
+        self._constants(list(unique))
+        start = len(self.words)
+        self._emit(
+            Opcode.INPUT,
+            address=image.base,
+            width=image.tensor.width,
+            height=image.tensor.height,
+            pad_left=image.pad_left,
+            pad_right=image.pad_right,
+            channels=image.tensor.channels - 1,
+            window=image.window,
+            step=image.step,
+            zero_point=image.tensor.zero_point.bit_length(),
+        )
+        for layer in layers:
+            self._layer(layer, unique)
+        self._emit(Opcode.END, target=start)
+        return Program(
+            self.words,
+            self.constant_words,
+            self.weight_words,
+            len(self.words) - self.constant_words - self.weight_words,
+        )
+
+    def _emit(self, opcode: Opcode, **fields: int) -> None:
+        self.words += encode(opcode, self.config, **fields)
+
+    def _constants(self, sets: list[tuple[ChannelConstants, ...]]) -> None:
+        """Requantiser fastest, then the groups it serves in turn, then the tile."""
+        config = self.config
+        share, cols = config.groups_per_requantizer, config.group_cols
+        entries = [
+            constants[(bank * share + phase) * cols + h]
+            for constants in sets
+            for phase in range(share)
+            for bank in range(config.groups // share)
+            for h in range(cols)
+        ]
+        self._emit(Opcode.CONSTANTS, count=len(entries))
+        before = len(self.words)
+        for entry in entries:
+            self.words += _constant(entry, config)
+        self.constant_words = len(self.words) - before
+
+    def _layer(self, layer: LayerPlan, unique: dict[tuple[ChannelConstants, ...], int]) -> None:
+        self._emit(
+            Opcode.OPERAND,
+            cols=layer.cols,
+            rows=layer.rows,
+            x_step=layer.x_step,
+            y_step=layer.y_step,
+            stride_x=layer.stride_x,
+            stride_y=layer.stride_y,
+        )
+        self._emit(
+            Opcode.RESULT,
+            width=layer.width,
+            height=layer.height,
+            border=layer.border,
+            maximum=layer.maximum,
+            residual=int(layer.residual),
+            residual_shift=layer.residual_shift,
+            classes=layer.classes,
+        )
+        begin = len(self.words)
+        for tile in layer.tiles:
+            for i, step in enumerate(tile.passes):
+                last = i == len(tile.passes) - 1
+                if last:
+                    self._emit(
+                        Opcode.TILE,
+                        output=tile.output,
+                        output_step=tile.output_step,
+                        residual=tile.residual,
+                        residual_step=tile.residual_step,
+                        constants=unique[tile.constants],
+                        lane_set=tile.lane_set,
+                    )
+                self._pass(step, layer, first=i == 0, last=last)
+        if layer.strips > 1:
+            self._emit(Opcode.STRIP, **layer.strip_steps)
+            self._emit(Opcode.LOOP, target=begin, count=layer.strips - 1)
+
+    def _pass(self, step: PassPlan, layer: LayerPlan, *, first: bool, last: bool) -> None:
+        self._emit(
+            Opcode.PASS,
+            address=step.address & 0xFFFF,
+            x=step.x,
+            y=step.y,
+            first=first,
+            last=last,
+            weights=step.weights is not None,
+            gap=layer.gap(),
+        )
+        if step.weights is not None:
+            words = weight_words(step.weights, self.config)
+            self.words += words
+            self.weight_words += len(words)
+
+
+def weight_words(weights: np.ndarray, config: EngineConfig) -> list[int]:
+    """Return the ``groups`` words of a weight tile (rows, cols): lane ``r`` of word ``g`` has group ``g``'s codes."""
+    codes = encode_codes(weights, config.alphabet)
+    words = []
+    for g in range(config.groups):
+        word = 0
+        for r in range(config.rows):
+            for h in range(config.group_cols):
+                code = int(codes[r, g * config.group_cols + h])
+                word |= code << (r * config.activation_bits + h * config.code_pitch)
+        words.append(word)
+    return words
+
+
+def encode_codes(weights: np.ndarray, alphabet: Alphabet) -> np.ndarray:
+    """Return the codes of weight values."""
+    return alphabet.encode(np.asarray(weights, np.int32))
+
+
+def _unique_constants(tiles: list[TilePlan]) -> dict[tuple[ChannelConstants, ...], int]:
+    unique: dict[tuple[ChannelConstants, ...], int] = {}
+    for tile in tiles:
+        unique.setdefault(tile.constants, len(unique))
+    return unique
+
+
+def _constant(entry: ChannelConstants, config: EngineConfig) -> list[int]:
+    layout, factor = constant_layout(config), factor_layout(config)
+    bits = 0
+    for name, value in (
+        ("two_terms", int(entry.two_terms)),
+        ("subtract", int(entry.subtract)),
+        ("shift", entry.shift),
+        ("scale_shift", entry.scale_shift),
+    ):
+        bits |= value << factor[name].offset
+    word = (entry.addend & (1 << config.scaled_width) - 1) << layout["addend"].offset
+    word |= bits << layout["factor"].offset
+    return split(word, constant_words(config) * config.word_bits, config.word_bits)

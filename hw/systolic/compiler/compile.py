@@ -1,0 +1,128 @@
+"""From a network to the contents of an engine's memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from hw.graph import Network
+from hw.systolic.compiler.assemble import Assembler, Program
+from hw.systolic.compiler.layout import ImageLayout, Layout, choose_layouts, place
+from hw.systolic.compiler.lowering import Lowering
+from hw.systolic.compiler.plan import CompileError, LayerPlan
+from hw.systolic.config import EngineConfig
+from hw.systolic.cycles import LayerClocks, predicted_clocks
+
+Write = tuple[int, int, int]
+"""A traced write: word address, lane mask, word."""
+
+
+@dataclass(frozen=True, eq=False)
+class CompiledNetwork:
+    """A network for one engine.
+
+    Attributes
+    ----------
+    words : list of int
+        Contents of main memory from address 0: the program with constants and weights.
+    layouts : dict
+        Where every map lies.
+    layers : list of LayerPlan
+        What the program does.
+    predicted_cycles : int
+        Clocks of an inference, exactly; ``layer_clocks`` has every layer's.
+    """
+
+    network: Network
+    config: EngineConfig
+    program: Program
+    layouts: dict[str, Layout]
+    layers: list[LayerPlan]
+    predicted_cycles: int
+    layer_clocks: list[LayerClocks]
+
+    @property
+    def words(self) -> list[int]:
+        """Contents of main memory from address 0."""
+        return self.program.words
+
+    @property
+    def memory_words(self) -> int:
+        """Words of main memory in use, maps included."""
+        return max([len(self.words), *(layout.base + layout.words for layout in self.layouts.values())])
+
+    @property
+    def busy(self) -> float:
+        """Share of the cells' clocks that do a multiply-accumulate of the network (zeros and borders included)."""
+        macs = sum(layer.macs for layer in self.layers)
+        return macs / (self.config.rows * self.config.cols * self.predicted_cycles)
+
+    def stored_tensors(self, writes: Iterable[Write]) -> dict[str, np.ndarray]:
+        """Return every stored map, uint8 (channels, height, width), from the writes of one inference.
+
+        Maps share memory, so the writes are replayed layer by layer.
+
+        Raises
+        ------
+        ValueError
+            If the number of writes is not the one the program makes.
+        """
+        writes = list(writes)
+        rows, bits = self.config.rows, self.config.activation_bits
+        memory = np.zeros((self.config.memory_words, rows), np.int64)
+        image = self.layouts[self.network.input]
+        expected = image.words + sum(layer.writes for layer in self.layers)
+        if len(writes) != expected:
+            raise ValueError(f"{len(writes)} words were written, the program writes {expected}")
+        at = image.words
+        outputs = {node.name: node.output for node in self.network.nodes}
+        tensors: dict[str, np.ndarray] = {}
+        for layer in self.layers:
+            for address, mask, word in writes[at : at + layer.writes]:
+                for lane in range(rows):
+                    if mask >> lane & 1:
+                        memory[address, lane] = word >> lane * bits & (1 << bits) - 1
+            at += layer.writes
+            layout = self.layouts.get(outputs[layer.node])
+            if layout is not None and not isinstance(layout, ImageLayout):
+                tensors[outputs[layer.node]] = layout.unpack(memory)
+        return tensors
+
+
+def compile_network(network: Network, config: EngineConfig) -> CompiledNetwork:
+    """Compile a network for an engine.
+
+    Raises
+    ------
+    CompileError
+        If the network needs something that the engine does not have: the message names the layer, what it
+        needs and what there is.
+    """
+    layouts = choose_layouts(network, config)
+    # The program's length does not depend on addresses: assemble once to know where the maps begin.
+    program, _, _ = _assemble(network, layouts, config)
+    layouts, end = place(network, layouts, len(program.words))
+    if end > config.memory_words:
+        raise CompileError(
+            f"the network needs {end} memory words ({len(program.words)} of program and weights, "
+            f"{end - len(program.words)} of maps), the engine has {config.memory_words}"
+        )
+    program, layers, _ = _assemble(network, layouts, config)
+    cycles, clocks = predicted_clocks(layers, config)
+    return CompiledNetwork(network, config, program, layouts, layers, cycles, clocks)
+
+
+def _assemble(
+    network: Network, layouts: dict[str, Layout], config: EngineConfig
+) -> tuple[Program, list[LayerPlan], Layout]:
+    layers = Lowering(network, layouts, config).layers()
+    image = layouts[network.input]
+    assert isinstance(image, ImageLayout)
+    try:
+        return Assembler(config).program(image, layers), layers, image
+    except ValueError as error:
+        if isinstance(error, CompileError):
+            raise
+        raise CompileError(f"the network is too large for a program: {error}") from error

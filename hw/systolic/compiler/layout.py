@@ -1,0 +1,144 @@
+"""Where the maps of a network lie in main memory, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from hw.graph import Network, Tensor
+from hw.graph.ops import Convolution, Logits
+from hw.systolic.compiler.plan import CompileError
+from hw.systolic.config import EngineConfig
+
+
+@dataclass(frozen=True)
+class MapLayout:
+    """A stored map: word ``base + (y * width + x) * groups + g`` holds channels ``g * rows ..`` of a pixel."""
+
+    tensor: Tensor
+    groups: int
+    base: int = 0
+
+    @property
+    def words(self) -> int:
+        """Size in words."""
+        return self.tensor.height * self.tensor.width * self.groups
+
+    def unpack(self, memory: np.ndarray) -> np.ndarray:
+        """Return the map as uint8 (channels, height, width) from the memory's lanes (words, rows)."""
+        words = memory[self.base : self.base + self.words]
+        pixels = words.reshape(self.tensor.height, self.tensor.width, -1)
+        return pixels[:, :, : self.tensor.channels].transpose(2, 0, 1).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class ImageLayout:
+    """The packed image: each word holds ``window`` neighbouring pixels in its highest lanes.
+
+    Word ``base + y * words_per_row + i`` holds pixels ``i * step - pad_left ..`` of row ``y``.
+    """
+
+    tensor: Tensor
+    rows: int
+    window: int
+    step: int
+    pad_left: int
+    pad_right: int
+    base: int = 0
+
+    @property
+    def words_per_row(self) -> int:
+        """Words of one row of the image."""
+        padded = self.pad_left + self.tensor.width + self.pad_right
+        return (padded - self.window) // self.step + 1
+
+    @property
+    def words(self) -> int:
+        """Size in words."""
+        return self.tensor.height * self.words_per_row
+
+    @property
+    def first_lane(self) -> int:
+        """Lane of the first channel of the first pixel of a word."""
+        return self.rows - self.window * self.tensor.channels
+
+
+Layout = MapLayout | ImageLayout
+
+
+def choose_layouts(network: Network, config: EngineConfig) -> dict[str, Layout]:
+    """Return the layout of every tensor, bases still 0."""
+    layouts: dict[str, Layout] = {}
+    for name, tensor in network.tensors.items():
+        if tensor.bits > config.activation_bits:
+            raise CompileError(
+                f"tensor {name!r} has {tensor.bits} bits, the engine stores {config.activation_bits}"
+            )
+        if name == network.input:
+            layouts[name] = _image_layout(network, tensor, config)
+        else:
+            layouts[name] = MapLayout(tensor, -(-tensor.channels // config.rows))
+    return layouts
+
+
+def _image_layout(network: Network, tensor: Tensor, config: EngineConfig) -> ImageLayout:
+    if tensor.channels > config.rows:
+        raise CompileError(
+            f"the image has {tensor.channels} channels, the engine takes at most {config.rows} (its rows)"
+        )
+    plain = ImageLayout(tensor, config.rows, window=1, step=1, pad_left=0, pad_right=0)
+    users = [node for node in network.nodes if network.input in node.inputs]
+    if len(users) != 1 or not isinstance(users[0], Convolution | Logits):
+        return plain
+    node = users[0]
+    kernel = node.weight.shape[3]
+    stride, left, out_width = 1, 0, 1
+    if isinstance(node, Convolution):
+        if node.groups != 1:
+            return plain
+        stride, left = node.stride[1], node.padding.left
+        out_width = network.tensor(node.output).width
+    window = min(kernel, config.rows // tensor.channels, 15)
+    taps = -(-kernel // window) * window
+    if out_width == 1:
+        step = window
+    else:
+        step = stride if window == kernel else 1
+    needed = (out_width - 1) * stride + taps
+    right = max(0, needed - left - tensor.width)
+    if left > 15 or right > 15 or step > 15:
+        return plain
+    return ImageLayout(tensor, config.rows, window, step, left, right)
+
+
+def place(network: Network, layouts: dict[str, Layout], base: int) -> tuple[dict[str, Layout], int]:
+    """Give every map an address from ``base`` on; maps that are not alive together may share words.
+
+    Returns
+    -------
+    layouts, end
+        The placed layouts, and the first address behind the highest map.
+    """
+    order = {network.input: -1}
+    dies = {network.input: -1}
+    for i, node in enumerate(network.nodes):
+        if node.output in layouts:
+            order[node.output] = i
+            dies[node.output] = i
+        for name in node.inputs:
+            dies[name] = i
+    placed: dict[str, Layout] = {}
+    for name in sorted(order, key=lambda name: (order[name], name)):
+        alive = [
+            (placed[other].base, placed[other].base + placed[other].words)
+            for other in placed
+            if dies[other] >= order[name]
+        ]
+        address = base
+        for low, high in sorted(alive):
+            if address + layouts[name].words <= low:
+                break
+            address = max(address, high)
+        placed[name] = replace(layouts[name], base=address)
+    return placed, max(layout.base + layout.words for layout in placed.values())

@@ -1,0 +1,114 @@
+"""What the compiler decides about a network, before it is written down as memory words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hw.systolic.program import ResidualMode
+from hw.systolic.timing import PSUM_LOOP
+
+Weights = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class PassPlan:
+    """One tile of weights over all pixels of a strip.
+
+    Attributes
+    ----------
+    address : int
+        Word address of the first operand, relative to the first strip. May be negative where a window begins
+        outside the map; such operands are replaced by the border value.
+    x, y : int
+        Input coordinates of the first operand.
+    weights : int64 array (rows, cols) or None
+        Weight values; ``None`` keeps those of the pass before.
+    """
+
+    address: int
+    x: int
+    y: int
+    weights: Weights | None
+
+
+@dataclass(frozen=True)
+class ChannelConstants:
+    """Output constants of one column: ``T = ((2^j + t) * acc << scale_shift) + addend``."""
+
+    addend: int = 0
+    two_terms: bool = False
+    subtract: bool = False
+    shift: int = 0
+    scale_shift: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class TilePlan:
+    """The passes that make one set of ``cols`` output channels, and where their results go."""
+
+    passes: tuple[PassPlan, ...]
+    constants: tuple[ChannelConstants, ...]
+    output: int
+    output_step: int
+    residual: int = 0
+    residual_step: int = 0
+    lane_set: int = 0
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Least widths of an engine that can do a layer, see :class:`~hw.systolic.config.EngineConfig`."""
+
+    acc_width: int
+    scaled_width: int
+    scale_shift: int
+    residual_shift: int
+
+
+@dataclass(frozen=True, eq=False)
+class LayerPlan:
+    """A layer's instructions; the fields are those of ``OPERAND`` and ``RESULT`` (:mod:`hw.systolic.program`).
+
+    ``macs`` counts the network's multiply-accumulates that the layer does (zero weights and borders included).
+    """
+
+    node: str
+    cols: int
+    rows: int
+    x_step: int
+    y_step: int
+    stride_x: int
+    stride_y: int
+    width: int
+    height: int
+    border: int
+    maximum: int
+    tiles: tuple[TilePlan, ...]
+    residual: ResidualMode = ResidualMode.NONE
+    residual_shift: int = 0
+    classes: int = 0
+    strips: int = 1
+    strip_steps: dict[str, int] = field(default_factory=dict)
+    macs: int = 0
+    needs: Needs = Needs(0, 0, 0, 0)
+
+    @property
+    def pixels(self) -> int:
+        """Output pixels of a strip."""
+        return self.cols * self.rows
+
+    @property
+    def writes(self) -> int:
+        """Masked words that the layer writes."""
+        return 0 if self.classes else len(self.tiles) * self.pixels * self.strips
+
+    def gap(self) -> int:
+        """Clocks between two passes, so that a partial sum is stored before it is needed again."""
+        return max(0, PSUM_LOOP - self.pixels)
+
+
+class CompileError(ValueError):
+    """The network cannot be compiled for this engine; the message names layer, finding and limit."""

@@ -1,0 +1,184 @@
+"""Everything the systolic engine is generated from."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from hw.graph import Alphabet
+
+
+class MemoryKind(enum.Enum):
+    """How the engine's main memory is built.
+
+    ``BLOCK`` is on-chip block RAM with one read and one write port, initialised by the bitstream where
+    the device allows it. ``SPRAM`` is the iCE40 UP5K's single-ported 4 x 16k x 16 bit RAM, which a
+    bitstream cannot initialise.
+    """
+
+    BLOCK = "block"
+    SPRAM = "spram"
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    """Parameters of one engine. Area depends on these only, never on the network.
+
+    Parameters
+    ----------
+    rows, cols : int
+        Shape of the array. ``rows`` is even (cells are built in vertical pairs) and a multiple of
+        ``cols``: one memory word holds one activation for every row, a column tile writes ``cols`` of them.
+    activation_bits : int
+        Width of a stored activation and of a lane of a memory word, 2 to 8.
+    alphabet : Alphabet
+        The weight codes the cells understand. A layer may use any weights whose values are in it.
+    acc_width : int
+        Width of the partial sums below the array, in bits. The compiler refuses a layer that needs more.
+    scaled_width : int
+        Width of ``T``, the sum that the requantiser rounds (``hw.graph.Rescale``), in bits.
+    output_shift : int
+        ``S`` of every channel in gates: the compiler scales ``T`` so that one constant shift serves all.
+    max_scale_shift, max_residual_shift : int
+        Largest ``P`` and ``K`` (after scaling to ``output_shift``) the requantisers can do.
+    groups_per_requantizer : int
+        Column groups that share a requantiser; also the least number of clocks between two results.
+    psum_depth : int
+        Output pixels whose partial sums fit at once; larger maps run in strips. A power of two.
+    constant_depth : int
+        Column tiles of a whole network whose output constants fit.
+    memory_words : int
+        Words of main memory (``rows * activation_bits`` bits each).
+    memory : MemoryKind
+        How main memory is built.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is outside its range, or the parameters do not fit together.
+    """
+
+    rows: int
+    cols: int
+    activation_bits: int
+    alphabet: Alphabet
+    acc_width: int
+    scaled_width: int
+    output_shift: int
+    max_scale_shift: int
+    max_residual_shift: int
+    groups_per_requantizer: int
+    psum_depth: int
+    constant_depth: int
+    memory_words: int
+    memory: MemoryKind
+
+    def __post_init__(self) -> None:
+        def need(ok: bool, what: str) -> None:
+            if not ok:
+                raise ValueError(f"engine configuration: {what}")
+
+        need(2 <= self.activation_bits <= 8, f"activation_bits must be 2..8, got {self.activation_bits}")
+        need(self.rows >= 2 and self.rows % 2 == 0, f"rows must be even, got {self.rows}")
+        need(
+            self.cols >= 1 and self.rows % self.cols == 0,
+            f"rows must be a multiple of cols, got {self.rows} x {self.cols}",
+        )
+        need(
+            self.alphabet.bits <= self.activation_bits,
+            f"a {self.alphabet.bits}-bit weight code does not fit a lane of {self.activation_bits} bits",
+        )
+        need(self.word_bits >= 32, f"a memory word needs 32 bits or more, got {self.word_bits}")
+        need(8 <= self.acc_width <= 32, f"acc_width must be 8..32, got {self.acc_width}")
+        need(
+            self.output_shift + 2 <= self.scaled_width <= 48,
+            f"scaled_width must be output_shift + 2 .. 48, got {self.scaled_width}",
+        )
+        need(0 <= self.max_scale_shift <= 31, f"max_scale_shift must be 0..31, got {self.max_scale_shift}")
+        need(
+            0 <= self.max_residual_shift <= 31,
+            f"max_residual_shift must be 0..31, got {self.max_residual_shift}",
+        )
+        need(
+            self.groups % self.groups_per_requantizer == 0 and _power_of_two(self.groups_per_requantizer),
+            f"groups_per_requantizer must be a power of two that divides {self.groups}, "
+            f"got {self.groups_per_requantizer}",
+        )
+        need(
+            _power_of_two(self.psum_depth) and 16 <= self.psum_depth <= 1024,
+            f"psum_depth must be a power of two from 16 to 1024, got {self.psum_depth}",
+        )
+        need(1 <= self.constant_depth <= 1024, f"constant_depth must be 1..1024, got {self.constant_depth}")
+        need(64 <= self.memory_words <= 65536, f"memory_words must be 64..65536, got {self.memory_words}")
+        if self.memory is MemoryKind.SPRAM:
+            need(self.word_bits == 64, f"SPRAM makes 64-bit words, got {self.word_bits}")
+            need(self.activation_bits in (4, 8), "SPRAM write masks need 4- or 8-bit activations")
+            need(self.memory_words <= 16384, f"SPRAM holds 16384 words, got {self.memory_words}")
+
+    @property
+    def word_bits(self) -> int:
+        """Width of a main-memory word in bits: one activation a row."""
+        return self.rows * self.activation_bits
+
+    @property
+    def group_cols(self) -> int:
+        """Columns that share an activation register: as many as weight codes fit a lane (at most two)."""
+        return 2 if self.cols % 2 == 0 and 2 * self.alphabet.bits <= self.activation_bits else 1
+
+    @property
+    def groups(self) -> int:
+        """Column groups, left to right; group ``g`` works ``g`` clocks after group 0."""
+        return self.cols // self.group_cols
+
+    @property
+    def code_pitch(self) -> int:
+        """Bits from one weight code of a lane to the next."""
+        return self.activation_bits // self.group_cols
+
+    @property
+    def pairs(self) -> int:
+        """Row pairs, top to bottom."""
+        return self.rows // 2
+
+    @property
+    def lane_sets(self) -> int:
+        """Column tiles that fill one memory word."""
+        return self.rows // self.cols
+
+    @property
+    def address_bits(self) -> int:
+        """Width of a main-memory address in bits."""
+        return max(1, (self.memory_words - 1).bit_length())
+
+    @property
+    def single_port(self) -> bool:
+        """Whether reads and writes of main memory share one port."""
+        return self.memory is MemoryKind.SPRAM
+
+    @property
+    def requantizers(self) -> int:
+        """Number of requantisers."""
+        return self.cols // self.groups_per_requantizer
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the parameters as JSON types."""
+        return {**asdict(self), "alphabet": str(self.alphabet), "memory": self.memory.value}
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> EngineConfig:
+        """Build a configuration from :meth:`to_json`'s result; ``ValueError`` if a field is wrong."""
+        try:
+            return cls(
+                **{
+                    **fields,
+                    "alphabet": Alphabet.parse(fields["alphabet"]),
+                    "memory": MemoryKind(fields["memory"]),
+                }
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"engine configuration: {error}") from error
+
+
+def _power_of_two(n: int) -> bool:
+    return n >= 1 and n & (n - 1) == 0

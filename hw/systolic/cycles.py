@@ -1,0 +1,196 @@
+"""The exact clock model: how long an inference takes, without simulating the gateware.
+
+It replays the two machines that decide when a memory word is read, the sequencer (instructions and weights) and
+the address generator (operands), with the same port reservations as :class:`hw.systolic.port_schedule.PortSchedule`.
+Nothing else can delay an inference, because results are never stalled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from hw.systolic import timing
+from hw.systolic.compiler.plan import LayerPlan
+from hw.systolic.config import EngineConfig
+from hw.systolic.program import ResidualMode, instruction_words
+
+
+@dataclass
+class LayerClocks:
+    """Clocks of one layer: from its instruction to the next layer's."""
+
+    node: str
+    clocks: int
+    slots: int
+    macs: int
+
+
+@dataclass
+class ClockModel:
+    """Replays a compiled program.
+
+    Parameters
+    ----------
+    config : EngineConfig
+        Shape of the engine.
+    """
+
+    config: EngineConfig
+    now: int = 0
+    taken: set[int] = field(default_factory=set)
+    # The pass that is streaming: its slots still to be issued, and the clock of the next one at the earliest.
+    slots_left: int = 0
+    next_slot: int = 0
+    gap: int = 0
+    pause_until: int = 0
+    pass_is_last: bool = False
+    swap_pending: bool = False
+    ready_at: int = 0
+    drain_at: int = 0
+    drain_last_at: int = 0
+    slots: int = 0
+
+    def run(self, layers: Sequence[LayerPlan]) -> tuple[int, list[LayerClocks]]:
+        """Return the clocks of an inference, and of every layer."""
+        report = []
+        for layer in layers:
+            begin, slots = self.now, self.slots
+            self.layer = layer
+            self.wanted = self._wanted(layer)
+            self._instruction()  # OPERAND
+            self._wait(self._quiet)
+            self.now += 1
+            self._instruction()  # RESULT
+            self.now += 1
+            for _ in range(layer.strips):
+                for tile in layer.tiles:
+                    for i, step in enumerate(tile.passes):
+                        last = i == len(tile.passes) - 1
+                        if last:
+                            self._instruction()  # TILE
+                            self._wait(self._tile_done)
+                            self.now += 1
+                        self._instruction()  # PASS
+                        self.now += 1
+                        if step.weights is not None:
+                            self._weights()
+                        self._start(last, step.weights is not None)
+                if layer.strips > 1:
+                    self._instruction()  # STRIP
+                    self.now += 1
+                    self._instruction()  # LOOP
+                    self.now += 1
+            report.append(LayerClocks(layer.node, self.now - begin, self.slots - slots, layer.macs))
+        self._instruction()  # END
+        self._wait(self._quiet)
+        return self.now, report
+
+    # -- the sequencer: every method leaves ``now`` at the clock of its next state ---------------------
+
+    def _instruction(self) -> None:
+        for _ in range(instruction_words(self.config)):
+            self._read()
+            self._advance(self.now + timing.FETCH)
+
+    def _read(self) -> None:
+        """Take the read port in the first free clock, before any operand."""
+        while self.now in self.taken:
+            self._advance(self.now + 1)
+        self._issue_until(self.now)
+        if self.next_slot <= self.now:
+            self.next_slot = self.now + 1
+        self.now += 1
+
+    def _weights(self) -> None:
+        left = self.config.groups
+        while left:
+            self._issue_until(self.now)
+            if self.swap_pending:
+                self._advance(self.now + 1)
+                continue
+            self._read()
+            left -= 1
+
+    def _start(self, last: bool, weights: bool) -> None:
+        """Hand a pass to the address generator as soon as it is ready."""
+        while True:
+            # Would the running pass's last slot be issued in this clock?
+            self._issue_until(self.now)
+            if self.slots_left == 0 and self.now >= self.ready_at:
+                break
+            if self.slots_left == 1 and self.gap == 0 and self._slot_clock() == self.now:
+                self._issue_until(self.now + 1)
+                break
+            self._advance(self.now + 1)
+        self.slots_left = self.layer.pixels
+        self.gap = self.layer.gap()
+        self.pass_is_last = last
+        self.swap_pending = weights
+        self.next_slot = self.now + 1
+        self.now += 1
+
+    def _wait(self, ready: Callable[[], bool]) -> None:
+        while True:
+            self._issue_until(self.now)
+            if ready():
+                return
+            self._advance(self.now + 1)
+
+    def _quiet(self) -> bool:
+        return self.slots_left == 0 and self.now >= self.drain_at
+
+    def _tile_done(self) -> bool:
+        return not (self.slots_left and self.pass_is_last) and self.now >= self.drain_last_at
+
+    # -- the address generator ---------------------------------------------------------------------------
+
+    def _advance(self, clock: int) -> None:
+        self._issue_until(clock)
+        self.now = clock
+
+    def _issue_until(self, clock: int) -> None:
+        """Issue all slots of clocks before ``clock``."""
+        while self.slots_left:
+            at = self._slot_clock()
+            if at >= clock:
+                return
+            self.slots += 1
+            self.slots_left -= 1
+            self.swap_pending = False
+            self.next_slot = at + 1
+            self.drain_at = at + 1 + timing.write(self.config)
+            if self.pass_is_last:
+                self.drain_last_at = self.drain_at
+                self.pause_until = at + self.config.groups_per_requantizer
+                self.taken.update(at + offset for offset in self.wanted)
+            if not self.slots_left:
+                self.ready_at = at + max(1, self.gap)
+
+    def _slot_clock(self) -> int:
+        """Return the first clock in which the next slot can be issued."""
+        at = self.next_slot
+        if not self.pass_is_last:
+            while at in self.taken:
+                at += 1
+            return at
+        at = max(at, self.pause_until)
+        while at in self.taken or any(at + offset in self.taken for offset in self.wanted):
+            at += 1
+        return at
+
+    def _wanted(self, layer: LayerPlan) -> list[int]:
+        """Port clocks that a last slot reserves, relative to its own."""
+        wanted = []
+        if layer.residual is ResidualMode.ADD:
+            wanted.append(timing.residual_read(self.config))
+        elif layer.residual is ResidualMode.MAXIMUM:
+            wanted.append(timing.maximum_read(self.config))
+        if self.config.single_port and not layer.classes:
+            wanted.append(timing.write(self.config))
+        return wanted
+
+
+def predicted_clocks(layers: Sequence[LayerPlan], config: EngineConfig) -> tuple[int, list[LayerClocks]]:
+    """Return the clocks of an inference and of every layer; see :class:`ClockModel`."""
+    return ClockModel(config).run(layers)

@@ -1,0 +1,161 @@
+"""Image stream in, memory words out."""
+
+from __future__ import annotations
+
+import numpy as np
+from amaranth import Cat, Module, Mux, Signal
+from amaranth.lib import enum, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.systolic.config import EngineConfig
+from hw.systolic.program import COORDINATE_BITS, INPUT
+
+
+class _Part(enum.Enum):
+    LEFT = 0
+    BODY = 1
+    RIGHT = 2
+
+
+class ImageLoader(wiring.Component):
+    """Packs a sliding window of pixels of a row into each word.
+
+    Activations enter the highest lane and move down, so that after a pixel the highest ``window * channels``
+    lanes are the last ``window`` pixels. Every ``step`` pixels they make a word. This puts the horizontal taps
+    of a first layer with few channels into the rows of the array, which would otherwise be idle. The pixels
+    left and right of the map are made here.
+
+    While ``raw`` is high, the stream fills memory from address 0 on, ``rows`` lanes a word: this is how
+    programs and weights arrive.
+
+    Parameters
+    ----------
+    config : EngineConfig
+        Shape of the engine.
+
+    Ports
+    -----
+    raw : in
+    start : in; fields : :data:`~hw.systolic.program.INPUT`, in, constant while ``busy``
+    image : stream of unsigned(activation_bits), in
+        Rows top to bottom, pixels left to right, channels innermost.
+    busy : out
+    write_enable, write_address, write_data : out
+
+    Latency
+    -------
+    One clock an activation, those of the added pixels included; ``model`` gives the words, ``cycles`` the clocks
+    from ``start`` to the end of ``busy`` when the stream never waits.
+    """
+
+    def __init__(self, config: EngineConfig) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "raw": In(1),
+                "start": In(1),
+                "fields": In(INPUT),
+                "image": In(stream.Signature(config.activation_bits)),
+                "busy": Out(1),
+                "write_enable": Out(1),
+                "write_address": Out(config.address_bits),
+                "write_data": Out(config.word_bits),
+            }
+        )
+
+    def model(self, image: np.ndarray, fields: dict[str, int]) -> np.ndarray:
+        """Return the used lanes of the words, integers (words, window * channels), for an image (height, width,
+        channels). They are the highest lanes; what is in the others is left over from before.
+        """
+        window, step, channels = fields["window"], fields["step"], fields["channels"] + 1
+        edge = (fields["pad_left"], fields["pad_right"])
+        border = padding_value(fields["zero_point"])
+        words = []
+        for row in image.reshape(fields["height"], fields["width"], channels):
+            padded = np.pad(row, (edge, (0, 0)), constant_values=border)
+            words += [padded[x : x + window].ravel() for x in range(0, len(padded) - window + 1, step)]
+        return np.array(words)
+
+    def cycles(self, fields: dict[str, int]) -> int:
+        """Return the clocks ``busy`` is high."""
+        row = fields["pad_left"] + fields["width"] + fields["pad_right"]
+        return row * fields["height"] * (fields["channels"] + 1) + 1
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config, fields = self.config, self.fields
+        a = config.activation_bits
+        lanes = Signal(config.word_bits, reset_less=True)
+        running = Signal()
+        emit = Signal()
+        part = Signal(_Part, init=_Part.BODY)
+        left = Signal(COORDINATE_BITS)
+        channel = Signal(4)
+        due = Signal(max(4, config.rows.bit_length()), init=config.rows)
+        rows = Signal(COORDINATE_BITS, reset_less=True)
+        address = Signal(config.address_bits)
+
+        inside = Signal()
+        shift = Signal()
+        row_ends = Signal()
+        next_part = Signal(_Part)
+        next_left = Signal(COORDINATE_BITS)
+        border = Signal(a)
+        m.d.comb += [
+            inside.eq(part == _Part.BODY),
+            self.image.ready.eq((running | self.raw) & inside),
+            shift.eq((self.image.valid & self.image.ready) | (running & ~inside)),
+            border.eq((1 << fields.zero_point) >> 1),
+        ]
+        # Parts of no pixels are skipped.
+        first_part = Mux(fields.pad_left == 0, _Part.BODY, _Part.LEFT)
+        first_left = Mux(fields.pad_left == 0, fields.width, fields.pad_left)
+        with m.Switch(part):
+            with m.Case(_Part.LEFT):
+                m.d.comb += [next_part.eq(_Part.BODY), next_left.eq(fields.width)]
+            with m.Case(_Part.BODY):
+                m.d.comb += [
+                    next_part.eq(Mux(fields.pad_right == 0, first_part, _Part.RIGHT)),
+                    next_left.eq(Mux(fields.pad_right == 0, first_left, fields.pad_right)),
+                    row_ends.eq(fields.pad_right == 0),
+                ]
+            with m.Default():
+                m.d.comb += [next_part.eq(first_part), next_left.eq(first_left), row_ends.eq(1)]
+
+        m.d.sync += emit.eq(0)
+        with m.If(shift):
+            m.d.sync += [lanes.eq(Cat(lanes[a:], Mux(inside, self.image.payload, border))), channel.eq(channel - 1)]
+            with m.If(self.raw | (channel == 0)):
+                m.d.sync += [channel.eq(fields.channels), due.eq(due - 1), left.eq(left - 1)]
+                with m.If(due == 1):
+                    m.d.sync += [emit.eq(1), due.eq(Mux(self.raw, config.rows, fields.step))]
+                with m.If((left == 1) & ~self.raw):
+                    m.d.sync += [part.eq(next_part), left.eq(next_left)]
+                    with m.If(row_ends):
+                        m.d.sync += [due.eq(fields.window), rows.eq(rows - 1)]
+                        with m.If(rows == 1):
+                            m.d.sync += running.eq(0)
+        with m.If(emit):
+            m.d.sync += address.eq(address + 1)
+        with m.If(self.start):
+            m.d.sync += [
+                running.eq(1),
+                part.eq(first_part),
+                left.eq(first_left),
+                channel.eq(fields.channels),
+                due.eq(fields.window),
+                rows.eq(fields.height),
+                address.eq(fields.address),
+            ]
+        m.d.comb += [
+            self.busy.eq(running | emit),
+            self.write_enable.eq(emit),
+            self.write_address.eq(address),
+            self.write_data.eq(lanes),
+        ]
+        return m
+
+
+def padding_value(zero_point_field: int) -> int:
+    """Return the value of an added pixel for the field ``zero_point`` of ``INPUT``."""
+    return (1 << zero_point_field) >> 1

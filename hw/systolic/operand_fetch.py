@@ -1,0 +1,65 @@
+"""From the memory's fetch register to the lanes of the array."""
+
+from __future__ import annotations
+
+from amaranth import Module, Mux, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.systolic import timing
+from hw.systolic.config import EngineConfig
+from hw.systolic.delay import delayed
+
+TOKEN = data.StructLayout({"load": 1, "swap": 1, "outside": 1})
+"""What the word read in this clock is: weights (``load``), or activations, which may be outside the map."""
+
+
+class OperandFetch(wiring.Component):
+    """Replaces operands outside the map by the border value and keeps a word's tags beside it.
+
+    Parameters
+    ----------
+    config : EngineConfig
+        Shape of the engine.
+
+    Ports
+    -----
+    token : :data:`TOKEN`, in, at clock 0 (when the address is given to the memory)
+    fetched : ``word_bits``, in, at clock 3
+    border : unsigned(activation_bits), in, constant during a layer
+    lanes, load, swap : out, at clock 4, see :class:`~hw.systolic.array.ShiftAddArray`
+
+    Latency
+    -------
+    Four clocks from the read to the lanes.
+    """
+
+    def __init__(self, config: EngineConfig) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "token": In(TOKEN),
+                "fetched": In(config.word_bits),
+                "border": In(config.activation_bits),
+                "lanes": Out(config.activation_bits).array(config.rows),
+                "load": Out(1),
+                "swap": Out(1),
+            }
+        )
+
+    def cycles(self) -> int:
+        """Return the clocks from the read to the lanes."""
+        return timing.LANES
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        a = self.config.activation_bits
+        outside = delayed(m, self.token.outside, timing.FETCH, "outside")
+        load = delayed(m, self.token.load, timing.LANES, "load", reset_less=False)
+        swap = delayed(m, self.token.swap, timing.LANES, "swap", reset_less=False)
+        m.d.comb += [self.load.eq(load), self.swap.eq(swap)]
+        for r in range(self.config.rows):
+            lane = Signal(a, name=f"lane{r}", reset_less=True)
+            m.d.sync += lane.eq(Mux(outside, self.border, self.fetched.word_select(r, a)))
+            m.d.comb += self.lanes[r].eq(lane)
+        return m

@@ -1,0 +1,71 @@
+"""Who has the memory's ports, and when: conflicts are excluded before a slot is issued."""
+
+from __future__ import annotations
+
+from amaranth import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.systolic import timing
+from hw.systolic.config import EngineConfig
+from hw.systolic.program import ResidualMode
+
+
+class PortSchedule(wiring.Component):
+    """Reserves the memory port for what a slot will need later.
+
+    A slot of a last pass reads its residual operand and writes its result at fixed clocks after it was
+    issued. Both are entered into a shift register when the slot is issued; a slot for which one of them is
+    taken waits. So results are never stalled, and neither array nor requantisers need a clock enable.
+    With separate ports only reads need a reservation.
+
+    Parameters
+    ----------
+    config : EngineConfig
+        Shape of the engine.
+
+    Ports
+    -----
+    residual_mode, stores : in, constant during a layer: what its last slots will need
+    issue_last : in: a last slot is issued in this clock
+    read_free : out: the read port is free in this clock
+    last_free : out: a last slot may be issued in this clock
+    """
+
+    def __init__(self, config: EngineConfig) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "residual_mode": In(ResidualMode),
+                "stores": In(1),
+                "issue_last": In(1),
+                "read_free": Out(1),
+                "last_free": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self.config
+        add = timing.residual_read(config)
+        compare = timing.maximum_read(config)
+        write = timing.write(config)
+        taken = Signal(write + 1)
+        wanted = Signal(write + 1)
+        with m.If(self.residual_mode == ResidualMode.ADD):
+            m.d.comb += wanted[add].eq(1)
+        with m.If(self.residual_mode == ResidualMode.MAXIMUM):
+            m.d.comb += wanted[compare].eq(1)
+        if config.single_port:
+            m.d.comb += wanted[write].eq(self.stores)
+        m.d.sync += taken.eq((taken | Mux(self.issue_last, wanted, 0)) >> 1)
+        pause = Signal(range(max(2, config.groups_per_requantizer)))
+        with m.If(self.issue_last):
+            m.d.sync += pause.eq(config.groups_per_requantizer - 1)
+        with m.Elif(pause != 0):
+            m.d.sync += pause.eq(pause - 1)
+        m.d.comb += [
+            self.read_free.eq(~taken[0]),
+            self.last_free.eq(~taken[0] & ((taken & wanted) == 0) & (pause == 0)),
+        ]
+        return m

@@ -1,0 +1,223 @@
+"""The layer program: a linear stream of instructions, constants and weights in main memory.
+
+Version 1. Every instruction is 64 bits, stored in ``ceil(64 / word_bits)`` consecutive memory words, least
+significant word first; the opcode is in the lowest four bits. ``docs/program.md`` describes the format.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+
+from amaranth.lib import data
+
+from hw.systolic.config import EngineConfig
+
+VERSION = 1
+"""Version of the program format; an engine refuses any other."""
+
+INSTRUCTION_BITS = 64
+"""Size of an instruction, and the most an output constant may take."""
+
+COORDINATE_BITS = 11
+"""Width of map coordinates and sizes. Coordinates are signed: a window may start outside the map."""
+
+MAX_SIZE = (1 << COORDINATE_BITS - 1) - 1
+"""Largest height or width of a map."""
+
+
+class Opcode(enum.IntEnum):
+    """The instructions."""
+
+    HEADER = 0
+    CONSTANTS = 1
+    INPUT = 2
+    LOOP = 3
+    OPERAND = 4
+    RESULT = 5
+    TILE = 6
+    PASS = 7
+    STRIP = 8
+    END = 9
+
+
+class ResidualMode(enum.IntEnum):
+    """What a layer does with its second operand."""
+
+    NONE = 0
+    ADD = 1
+    MAXIMUM = 2
+
+
+HEADER = data.StructLayout({"opcode": 4, "version": 8, "rows": 8, "cols": 8, "activation_bits": 4, "code_bits": 3})
+"""Says what the program was compiled for. An engine of another shape or version stops with an error."""
+
+CONSTANTS = data.StructLayout({"opcode": 4, "count": 16})
+"""``count`` output constants follow (:func:`constant_layout`), in the order of the requantisers."""
+
+INPUT = data.StructLayout(
+    {
+        "opcode": 4,
+        "address": 16,
+        "width": COORDINATE_BITS,
+        "height": COORDINATE_BITS,
+        "pad_left": 3,
+        "pad_right": 3,
+        "channels": 4,
+        "window": 4,
+        "step": 4,
+        "zero_point": 4,
+    }
+)
+"""Take an image: each row is padded, and every ``step`` pixels the last ``window`` pixels make a word.
+
+``width`` counts the real pixels of a row, ``channels`` is the channels of a pixel less one; padding has the
+value ``2^(zero_point - 1)``, or 0.
+"""
+
+OPERAND = data.StructLayout(
+    {
+        "opcode": 4,
+        "cols": COORDINATE_BITS,
+        "rows": COORDINATE_BITS,
+        "x_step": 14,
+        "y_step": 16,
+        "stride_x": 4,
+        "stride_y": 4,
+    }
+)
+"""Begins a layer, once the results of the one before are stored: how its passes walk over the input map.
+
+``cols``/``rows`` are the output pixels of a strip; ``x_step``/``y_step`` the words from a pixel (row) to the
+next one in the input map, ``stride_*`` the same in input coordinates. Strips start again from the first.
+"""
+
+RESULT = data.StructLayout(
+    {
+        "opcode": 4,
+        "width": COORDINATE_BITS,
+        "height": COORDINATE_BITS,
+        "border": 8,
+        "maximum": 8,
+        "residual": 2,
+        "residual_shift": 5,
+        "classes": 10,
+    }
+)
+"""What else the passes of a layer share.
+
+``width``/``height`` are the input map's size (outside of it an operand is ``border``). ``maximum`` is the largest
+stored activation. ``classes`` is 0 except in the layer that makes the logits, which are sent out, not stored.
+"""
+
+TILE = data.StructLayout(
+    {
+        "opcode": 4,
+        "output": 16,
+        "output_step": 8,
+        "residual": 16,
+        "residual_step": 8,
+        "constants": 10,
+        "lane_set": 2,
+    }
+)
+"""Where the results of the following last pass go: ``output + n * output_step`` for output pixel ``n``."""
+
+PASS = data.StructLayout(
+    {
+        "opcode": 4,
+        "address": 16,
+        "x": COORDINATE_BITS,
+        "y": COORDINATE_BITS,
+        "first": 1,
+        "last": 1,
+        "weights": 1,
+        "gap": 2,
+    }
+)
+"""Stream all pixels of the strip through one tile of weights; ``groups`` words of weights follow if ``weights``.
+
+``x``, ``y`` are the (signed) input coordinates of the first operand, ``first`` starts the sums at zero,
+``last`` sends them to the requantisers. ``gap`` is how many clocks must pass after it before the next pass.
+"""
+
+STRIP = data.StructLayout(
+    {"opcode": 4, "input_step": 16, "y_step": COORDINATE_BITS, "output_step": 16, "residual_step": 16}
+)
+"""Move all addresses of the layer's passes and tiles on to the next strip."""
+
+LOOP = data.StructLayout({"opcode": 4, "target": 16, "count": COORDINATE_BITS})
+"""Go on at ``target``, ``count`` times; then go on behind."""
+
+END = data.StructLayout({"opcode": 4, "target": 16})
+"""The inference is complete; go on at ``target`` (the ``INPUT`` instruction)."""
+
+LAYOUTS: Mapping[Opcode, data.StructLayout] = {
+    Opcode.HEADER: HEADER,
+    Opcode.CONSTANTS: CONSTANTS,
+    Opcode.INPUT: INPUT,
+    Opcode.LOOP: LOOP,
+    Opcode.OPERAND: OPERAND,
+    Opcode.RESULT: RESULT,
+    Opcode.TILE: TILE,
+    Opcode.PASS: PASS,
+    Opcode.STRIP: STRIP,
+    Opcode.END: END,
+}
+
+_SIGNED = ("x", "y")
+
+
+def instruction_words(config: EngineConfig) -> int:
+    """Return the number of memory words an instruction takes."""
+    return -(-INSTRUCTION_BITS // config.word_bits)
+
+
+def encode(opcode: Opcode, config: EngineConfig, **fields: int) -> list[int]:
+    """Return an instruction's memory words.
+
+    Raises
+    ------
+    ValueError
+        If a field is missing, unknown, or does not fit its width.
+    """
+    layout = LAYOUTS[opcode]
+    values = {"opcode": int(opcode), **{name: int(value) for name, value in fields.items()}}
+    if set(values) != set(layout.members):
+        raise ValueError(f"{opcode.name}: fields {sorted(set(layout.members) ^ set(values))} missing or unknown")
+    bits = 0
+    for key, field in layout:
+        name, value = str(key), values[str(key)]
+        signed = name in _SIGNED
+        low, high = (-(1 << field.width - 1), 1 << field.width - 1) if signed else (0, 1 << field.width)
+        if not low <= value < high:
+            raise ValueError(f"{opcode.name}: {name} = {value} does not fit {field.width} bits")
+        bits |= (value & (1 << field.width) - 1) << field.offset
+    return split(bits, INSTRUCTION_BITS, config.word_bits)
+
+
+def split(bits: int, size: int, word_bits: int) -> list[int]:
+    """Return ``size`` bits as memory words, least significant first."""
+    return [(bits >> at) & (1 << word_bits) - 1 for at in range(0, size, word_bits)]
+
+
+def factor_layout(config: EngineConfig) -> data.StructLayout:
+    """Layout of a channel's factor: ``(2^j + t) * 2^P`` as ``two_terms``, ``subtract``, ``j - 1`` and ``scale_shift``."""
+    return data.StructLayout(
+        {
+            "two_terms": 1,
+            "subtract": 1,
+            "shift": 2,
+            "scale_shift": max(1, config.max_scale_shift.bit_length()),
+        }
+    )
+
+
+def constant_layout(config: EngineConfig) -> data.StructLayout:
+    """Layout of a channel's output constants in memory: the addend ``B`` and the factor."""
+    return data.StructLayout({"addend": config.scaled_width, "factor": factor_layout(config)})
+
+
+def constant_words(config: EngineConfig) -> int:
+    """Memory words of one channel's output constants."""
+    return -(-constant_layout(config).size // config.word_bits)

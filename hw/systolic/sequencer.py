@@ -1,0 +1,343 @@
+"""Reads the layer program and drives the engine."""
+
+from __future__ import annotations
+
+from amaranth import Module, Mux, Signal
+from amaranth.hdl import signed
+from amaranth.lib import data, enum, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.systolic import timing
+from hw.systolic.config import EngineConfig
+from hw.systolic.program import (
+    CONSTANTS,
+    COORDINATE_BITS,
+    END,
+    HEADER,
+    INPUT,
+    INSTRUCTION_BITS,
+    LOOP,
+    OPERAND,
+    PASS,
+    RESULT,
+    STRIP,
+    TILE,
+    VERSION,
+    Opcode,
+    constant_layout,
+    constant_words,
+    instruction_words,
+)
+
+
+class Error(enum.Enum, shape=2):
+    """Why the engine stopped."""
+
+    NONE = 0
+    VERSION = 1
+    SHAPE = 2
+    OPCODE = 3
+
+
+class Sequencer(wiring.Component):
+    """Fetches instructions and weights one after another, ahead of the pass that is streaming.
+
+    While the address generator streams the pixels of one pass, the sequencer has the next pass's instruction
+    in its register and its weights on their way into the shadow registers. Instructions and weights go before
+    operands, so a pass of ``n`` slots hides the ``groups + 1`` clocks of the next one's weights and instruction.
+
+    ``OPERAND`` and ``INPUT`` wait until every result of the layer before is stored, ``TILE`` until the
+    results of the tile before are.
+
+    Parameters
+    ----------
+    config : EngineConfig
+        Shape of the engine.
+
+    Ports
+    -----
+    fetched : the memory's fetch register, in
+    read_free : in; the read port is free
+    request, address, load : out
+        Reads ``address`` in this clock; ``load``: the word is weights for the array.
+    operand, result, tile_constants, lane_set, residual_address, output_address : out
+        Registers of the current layer and tile; the addresses move on with ``residual_next``, ``output_next``.
+    layer_begins : out; ``result`` is new in this clock
+    pass_start, instruction, base, y, pass_ready : the next pass, see
+        :class:`~hw.systolic.address_generator.AddressGenerator`
+    swap_pending, streaming, last_pass, slot, slot_last : in, from the address generator
+    room : in; logits can be taken
+    input_start, input_fields, input_busy : the image loader
+    constant_restart, constant_valid, constant : to the output stage
+    busy, done, error : out; an inference is running, ends in this clock; why the engine stopped
+
+    Latency
+    -------
+    An instruction takes ``instruction_words * 4 + 1`` clocks and more where it waits; a word of weights one.
+    """
+
+    def __init__(self, config: EngineConfig) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "fetched": In(config.word_bits),
+                "read_free": In(1),
+                "request": Out(1),
+                "address": Out(config.address_bits),
+                "load": Out(1),
+                "operand": Out(OPERAND),
+                "result": Out(RESULT),
+                "layer_begins": Out(1),
+                "tile_constants": Out(10),
+                "lane_set": Out(2),
+                "output_address": Out(config.address_bits),
+                "output_next": In(1),
+                "residual_address": Out(config.address_bits),
+                "residual_next": In(1),
+                "pass_start": Out(1),
+                "instruction": Out(PASS),
+                "base": Out(config.address_bits),
+                "y": Out(signed(COORDINATE_BITS)),
+                "pass_ready": In(1),
+                "swap_pending": In(1),
+                "streaming": In(1),
+                "last_pass": In(1),
+                "slot": In(1),
+                "slot_last": In(1),
+                "room": In(1),
+                "input_start": Out(1),
+                "input_fields": Out(INPUT),
+                "input_busy": In(1),
+                "constant_restart": Out(1),
+                "constant_valid": Out(1),
+                "constant": Out(constant_layout(config)),
+                "busy": Out(1),
+                "done": Out(1),
+                "error": Out(Error),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self.config
+        bits = config.address_bits
+
+        counter = Signal(bits)
+        buffer = Signal(INSTRUCTION_BITS)
+
+        def view(layout: data.StructLayout) -> data.View[data.StructLayout]:
+            return data.View(layout, buffer[: layout.size])
+
+        # Clocks until the results of the slots issued so far (of last passes) are stored.
+        drain = Signal(range(timing.write(config) + 1))
+        drain_last = Signal(range(timing.write(config) + 1))
+        for timer, event in ((drain, self.slot), (drain_last, self.slot_last)):
+            with m.If(event):
+                m.d.sync += timer.eq(timing.write(config))
+            with m.Elif(timer != 0):
+                m.d.sync += timer.eq(timer - 1)
+        quiet = Signal()
+        m.d.comb += quiet.eq(~self.streaming & (drain == 0))
+
+        # Registers of layer, tile and strip.
+        operand = Signal(OPERAND, reset_less=True)
+        result = Signal(RESULT, reset_less=True)
+        input_offset = Signal(bits, reset_less=True)
+        output_offset = Signal(bits, reset_less=True)
+        residual_offset = Signal(bits, reset_less=True)
+        y_offset = Signal(COORDINATE_BITS, reset_less=True)
+        loops = Signal(COORDINATE_BITS, reset_less=True)
+        layer_begins = Signal()
+        tile_begins = Signal()
+        m.d.sync += layer_begins.eq(0)
+        m.d.comb += [
+            self.address.eq(counter),
+            self.operand.eq(operand),
+            self.result.eq(result),
+            self.layer_begins.eq(layer_begins),
+            self.instruction.eq(view(PASS)),
+            self.base.eq(view(PASS).address + input_offset),
+            self.y.eq(view(PASS).y + y_offset),
+            self.input_fields.eq(view(INPUT)),
+            self.constant.eq(buffer[: constant_layout(config).size]),
+        ]
+
+        part = Signal(range(max(2, instruction_words(config))))
+        clocks = Signal(range(timing.FETCH))
+        constants_left = Signal(16)
+        constants = Signal()
+        weights_left = Signal(range(config.groups + 1))
+        error = Signal(Error)
+        busy = Signal()
+        m.d.comb += [self.error.eq(error), self.busy.eq(busy)]
+
+        with m.FSM():
+            with m.State("FETCH"):
+                m.d.comb += self.request.eq(self.read_free)
+                m.d.sync += clocks.eq(timing.FETCH - 1)
+                with m.If(self.read_free):
+                    m.d.sync += counter.eq(counter + 1)
+                    m.next = "WAIT"
+
+            with m.State("WAIT"):
+                m.d.sync += clocks.eq(clocks - 1)
+                with m.If(clocks == 0):
+                    self._take(m, buffer, part)
+                    m.d.sync += part.eq(part + 1)
+                    m.next = "FETCH"
+                    words = Mux(constants, constant_words(config), instruction_words(config))
+                    with m.If(part == words - 1):
+                        m.d.sync += part.eq(0)
+                        m.next = "DECODE"
+                        with m.If(constants):
+                            m.next = "CONSTANT"
+
+            with m.State("DECODE"):
+                m.next = "FETCH"
+                with m.Switch(buffer[:4]):
+                    with m.Case(Opcode.HEADER):
+                        header = view(HEADER)
+                        fits = (
+                            (header.rows == config.rows)
+                            & (header.cols == config.cols)
+                            & (header.activation_bits == config.activation_bits)
+                            & (header.code_bits == config.alphabet.bits)
+                        )
+                        with m.If(header.version != VERSION):
+                            m.d.sync += error.eq(Error.VERSION)
+                            m.next = "ERROR"
+                        with m.Elif(~fits):
+                            m.d.sync += error.eq(Error.SHAPE)
+                            m.next = "ERROR"
+
+                    with m.Case(Opcode.CONSTANTS):
+                        m.d.comb += self.constant_restart.eq(1)
+                        m.d.sync += [constants.eq(1), constants_left.eq(view(CONSTANTS).count)]
+
+                    with m.Case(Opcode.INPUT):
+                        m.d.comb += self.input_start.eq(quiet)
+                        m.next = "DECODE"
+                        with m.If(quiet):
+                            m.next = "IMAGE"
+
+                    with m.Case(Opcode.OPERAND):
+                        with m.If(quiet):
+                            m.d.sync += [operand.eq(view(OPERAND)), loops.eq(0)]
+                            for offset in (input_offset, output_offset, residual_offset, y_offset):
+                                m.d.sync += offset.eq(0)
+                        with m.Else():
+                            m.next = "DECODE"
+
+                    with m.Case(Opcode.RESULT):
+                        m.d.sync += [result.eq(view(RESULT)), layer_begins.eq(1)]
+
+                    with m.Case(Opcode.TILE):
+                        m.d.comb += tile_begins.eq(~self.last_pass & (drain_last == 0))
+                        with m.If(~tile_begins):
+                            m.next = "DECODE"
+
+                    with m.Case(Opcode.PASS):
+                        m.d.sync += weights_left.eq(config.groups)
+                        m.next = "READY"
+                        with m.If(view(PASS).weights):
+                            m.next = "WEIGHTS"
+
+                    with m.Case(Opcode.STRIP):
+                        steps = view(STRIP)
+                        m.d.sync += [
+                            input_offset.eq(input_offset + steps.input_step),
+                            y_offset.eq(y_offset + steps.y_step),
+                            output_offset.eq(output_offset + steps.output_step),
+                            residual_offset.eq(residual_offset + steps.residual_step),
+                        ]
+
+                    with m.Case(Opcode.LOOP):
+                        loop = view(LOOP)
+                        with m.If(loops != loop.count):
+                            m.d.sync += [counter.eq(loop.target), loops.eq(loops + 1)]
+                        with m.Else():
+                            m.d.sync += loops.eq(0)
+
+                    with m.Case(Opcode.END):
+                        m.d.comb += self.done.eq(quiet)
+                        with m.If(quiet):
+                            m.d.sync += [busy.eq(0), counter.eq(view(END).target)]
+                        with m.Else():
+                            m.next = "DECODE"
+
+                    with m.Default():
+                        m.d.sync += error.eq(Error.OPCODE)
+                        m.next = "ERROR"
+
+            with m.State("CONSTANT"):
+                m.d.comb += self.constant_valid.eq(1)
+                m.d.sync += constants_left.eq(constants_left - 1)
+                m.next = "FETCH"
+                with m.If(constants_left == 1):
+                    m.d.sync += constants.eq(0)
+
+            with m.State("IMAGE"):
+                with m.If(~self.input_busy):
+                    m.d.sync += busy.eq(1)
+                    m.next = "FETCH"
+
+            with m.State("WEIGHTS"):
+                m.d.comb += self.request.eq(self.read_free & ~self.swap_pending)
+                m.d.comb += self.load.eq(self.request)
+                with m.If(self.request):
+                    m.d.sync += [counter.eq(counter + 1), weights_left.eq(weights_left - 1)]
+                    with m.If(weights_left == 1):
+                        m.next = "READY"
+
+            with m.State("READY"):
+                held = (result.classes != 0) & view(PASS).last & ~self.room
+                with m.If(self.pass_ready & ~held):
+                    m.d.comb += self.pass_start.eq(1)
+                    m.next = "FETCH"
+
+            with m.State("ERROR"):
+                m.d.sync += busy.eq(0)
+
+        self._tile(m, view(TILE), tile_begins, output_offset, residual_offset)
+        return m
+
+    def _take(self, m: Module, buffer: Signal, part: Signal) -> None:
+        """Put the fetched word in its place of the instruction register."""
+        width = self.config.word_bits
+        for i in range(instruction_words(self.config)):
+            with m.If(part == i):
+                m.d.sync += buffer[i * width : min((i + 1) * width, len(buffer))].eq(self.fetched)
+
+    def _tile(
+        self,
+        m: Module,
+        tile: data.View[data.StructLayout],
+        begins: Signal,
+        output_offset: Signal,
+        residual_offset: Signal,
+    ) -> None:
+        """Keep the addresses of the current tile's results and residual operands."""
+        bits = self.config.address_bits
+        constants = Signal(10, name="tile_constants_register", reset_less=True)
+        lane_set = Signal(2, name="lane_set_register", reset_less=True)
+        m.d.comb += [self.tile_constants.eq(constants), self.lane_set.eq(lane_set)]
+        with m.If(begins):
+            m.d.sync += [constants.eq(tile.constants), lane_set.eq(tile.lane_set)]
+        for name, port, go_on, start, step, offset in (
+            ("output", self.output_address, self.output_next, tile.output, tile.output_step, output_offset),
+            (
+                "residual",
+                self.residual_address,
+                self.residual_next,
+                tile.residual,
+                tile.residual_step,
+                residual_offset,
+            ),
+        ):
+            address = Signal(bits, name=f"{name}_address_register", reset_less=True)
+            stride = Signal(8, name=f"{name}_step", reset_less=True)
+            m.d.comb += port.eq(address)
+            with m.If(go_on):
+                m.d.sync += address.eq(address + stride)
+            with m.If(begins):
+                m.d.sync += [address.eq(start + offset), stride.eq(step)]

@@ -1,0 +1,59 @@
+"""The Verilog around the engine in simulation: writes every memory write to a file."""
+
+from __future__ import annotations
+
+from hw.systolic.config import EngineConfig
+from hw.systolic.verilog import MODULE
+
+TOP = "simulation"
+"""Name of the top module."""
+
+
+def monitor_verilog(config: EngineConfig) -> str:
+    """Return a module with the engine's ports, which logs ``address mask data`` of each write in hexadecimal.
+
+    The file's name comes from the plus-argument ``trace``. Logging in Verilog keeps Python out of the clock loop.
+    """
+    a, word, rows = config.activation_bits, config.word_bits, config.rows
+    return f"""\
+module {TOP} (
+    input clk, input rst, input run,
+    input [{a - 1}:0] image__payload, input image__valid, output image__ready,
+    output [31:0] logits__value, output logits__last, output logits__valid, input logits__ready,
+    output [15:0] klass__payload, output klass__valid, input klass__ready,
+    output busy, output [1:0] error, output [31:0] cycles
+);
+    wire trace_valid;
+    wire [15:0] trace_address;
+    wire [{rows - 1}:0] trace_mask;
+    wire [{word - 1}:0] trace_data;
+    wire [32:0] logit;
+    wire [34:0] status;
+    assign logits__value = logit[31:0];
+    assign logits__last = logit[32];
+    assign busy = status[0];
+    assign error = status[2:1];
+    assign cycles = status[34:3];
+
+    {MODULE} engine (
+        .clk(clk), .rst(rst), .run(run),
+        .image__payload(image__payload), .image__valid(image__valid), .image__ready(image__ready),
+        .logits__payload(logit), .logits__valid(logits__valid), .logits__ready(logits__ready),
+        .klass__payload(klass__payload), .klass__valid(klass__valid), .klass__ready(klass__ready),
+        .status(status), .trace_valid(trace_valid), .trace_address(trace_address),
+        .trace_mask(trace_mask), .trace_data(trace_data)
+    );
+
+    integer file;
+    reg [8191:0] name;
+    initial begin
+        file = 0;
+        if ($value$plusargs("trace=%s", name)) file = $fopen(name, "w");
+    end
+    always @(posedge clk)
+        if (trace_valid && file != 0) $fwrite(file, "%h %h %h\\n", trace_address, trace_mask, trace_data);
+    // A class marks the end of an image's writes.
+    always @(posedge clk)
+        if (klass__valid && klass__ready && file != 0) begin $fwrite(file, "end\\n"); $fflush(file); end
+endmodule
+"""

@@ -1,0 +1,253 @@
+"""Compiles an engine under Verilator and runs images through it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from cocotb_tools.runner import get_runner
+
+from hw.systolic.compiler import CompiledNetwork
+from sim.monitor import TOP, monitor_verilog
+from sim.verilator import SimulatorError, environment
+
+Waves = Literal["vcd", "fst"] | None
+
+_MODELS = Path(__file__).parent / "models"
+
+
+@dataclass(frozen=True)
+class ImageRun:
+    """What the hardware did with one image.
+
+    Attributes
+    ----------
+    logits : list of int
+        Logits in class order.
+    klass : int
+        The hardware's own argmax.
+    cycles : int
+        Clocks of the inference, by the engine's own counter.
+    writes : list of (int, int, int)
+        Memory writes: word address, lane mask, word.
+    """
+
+    logits: list[int]
+    klass: int
+    cycles: int
+    writes: list[tuple[int, int, int]]
+
+
+def pack_image(image: np.ndarray) -> bytes:
+    """Return an image (channels, height, width) in the order of the image stream: channels innermost."""
+    return np.ascontiguousarray(image.transpose(1, 2, 0)).astype(np.uint8).tobytes()
+
+
+def pack_memory(compiled: CompiledNetwork) -> bytes:
+    """Return the program in the order of the image stream while the engine is stopped: lane by lane."""
+    a, rows = compiled.config.activation_bits, compiled.config.rows
+    mask = (1 << a) - 1
+    return bytes(word >> (a * lane) & mask for word in compiled.words for lane in range(rows))
+
+
+def compile_simulation(
+    verilog: str, compiled: CompiledNetwork, cache: Path, *, waves: Waves = None, defines: Sequence[str] = ()
+) -> Path:
+    """Compile an engine's Verilog into a simulation; the same input is compiled once.
+
+    Parameters
+    ----------
+    verilog : str
+        The emitted engine.
+    compiled : CompiledNetwork
+        For the configuration of the engine.
+    cache : Path
+        Folder of compiled simulations.
+    waves : "vcd", "fst" or None
+        Build with tracing.
+
+    Returns
+    -------
+    Path
+        Folder of the compiled simulation.
+    """
+    env = environment()
+    monitor = monitor_verilog(compiled.config)
+    models = "".join(path.read_text() for path in sorted(_MODELS.glob("*.v")))
+    tools = f"{version('verilator')} {version('cocotb')} {sys.version}"
+    key = hashlib.sha256("\0".join([verilog, monitor, models, tools, str(waves)]).encode()).hexdigest()[:20]
+    target = cache / f"simulation-{key}"
+    if (target / "complete").exists():
+        return target
+    cache.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".simulation-{key}-", dir=cache))
+    try:
+        (work / "engine.v").write_text(verilog)
+        (work / "monitor.v").write_text(monitor)
+        (work / "models.v").write_text(models)
+        args = ["-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-Wno-fatal", "-Wno-lint", "-Wno-style"]
+        # Small functions and files: the compiler's time grows faster than their size.
+        args += ["-Wno-MULTIDRIVEN", "--output-split-cfuncs", "500", "--output-split", "5000"]
+        args += ["--trace-fst"] if waves == "fst" else ["--trace"] if waves == "vcd" else []
+        with _environment(env), _quiet(work / "build.log"):
+            get_runner("verilator").build(
+                sources=[work / "engine.v", work / "monitor.v", work / "models.v"],
+                hdl_toplevel=TOP,
+                build_dir=work,
+                build_args=args,
+                timescale=("1ns", "1ps"),
+                waves=False,
+                log_file=work / "verilator.log",
+            )
+        (work / "complete").touch()
+        with contextlib.suppress(OSError):
+            os.rename(work, target)
+        return target
+    except SystemExit as error:
+        raise SimulatorError(f"Verilator could not compile the engine, see {_keep_log(work, cache)}") from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def run_simulation(
+    simulation: Path,
+    compiled: CompiledNetwork,
+    images: np.ndarray,
+    *,
+    seed: int = 0,
+    stall: float = 0.2,
+    first_unstalled: bool = True,
+    waves_file: Path | None = None,
+    clock_limit: int | None = None,
+) -> list[ImageRun]:
+    """Run images (n, channels, height, width) through a compiled simulation.
+
+    Parameters
+    ----------
+    simulation : Path
+        From :func:`compile_simulation`.
+    compiled : CompiledNetwork
+        The program to load.
+    images : uint8 array
+        Stored numbers of the input tensor.
+    seed, stall : int, float
+        Random pauses of both streams: seed, and probability before each transfer.
+    first_unstalled : bool
+        The first image goes without pauses.
+    waves_file : Path or None
+        Where to put the waves of a simulation that was compiled with them.
+    clock_limit : int or None
+        Clocks after which an image is given up.
+
+    Raises
+    ------
+    SimulatorError
+        If the engine does not answer.
+    """
+    env = environment()
+    limit = clock_limit or 20 * compiled.predicted_cycles + 40 * images[0].size + 100_000
+    with tempfile.TemporaryDirectory(prefix="shiftforge-") as folder:
+        work = Path(folder)
+        job = work / "job.json"
+        job.write_text(
+            json.dumps(
+                {
+                    "memory": pack_memory(compiled).hex(),
+                    "images": [pack_image(image).hex() for image in images],
+                    "seed": seed,
+                    "stall": stall,
+                    "first_unstalled": first_unstalled,
+                    "limit": limit,
+                }
+            )
+        )
+        env["SHIFTFORGE_JOB"] = str(job)
+        env["COCOTB_LOG_LEVEL"] = "WARNING"
+        trace = work / "trace.txt"
+        with _environment(env), _quiet(work / "run.log"):
+            try:
+                get_runner("verilator").test(
+                    hdl_toplevel=TOP,
+                    hdl_toplevel_lang="verilog",
+                    test_module="sim.testbench",
+                    build_dir=simulation,
+                    test_dir=work,
+                    plusargs=[f"+trace={trace}"],
+                    results_xml=str(work / "results.xml"),
+                    log_file=work / "cocotb.log",
+                    extra_env={"PYTHONPATH": os.pathsep.join(sys.path)},
+                )
+            except (SystemExit, RuntimeError) as error:
+                raise SimulatorError(f"the simulation failed: {_tail(work / 'cocotb.log')}") from error
+        if waves_file is not None:
+            for produced in (*work.glob("dump.*"), *simulation.glob("dump.*")):
+                waves_file.parent.mkdir(parents=True, exist_ok=True)
+                shutil.move(produced, waves_file)
+        result = job.with_suffix(".result.json")
+        if not result.exists():
+            raise SimulatorError(f"the testbench failed: {_tail(work / 'cocotb.log')}")
+        answers: list[dict[str, Any]] = json.loads(result.read_text())
+        for i, answer in enumerate(answers):
+            if "timeout" in answer:
+                raise SimulatorError(
+                    f"image {i} got no answer within {limit} clocks (the engine's error code is {answer['error']})"
+                )
+        return [
+            ImageRun(answer["logits"], answer["class"], answer["cycles"], writes)
+            for answer, writes in zip(answers, _read_trace(trace), strict=True)
+        ]
+
+
+def _read_trace(path: Path) -> Iterator[list[tuple[int, int, int]]]:
+    writes: list[tuple[int, int, int]] = []
+    with path.open() as lines:
+        for line in lines:
+            if line.startswith("end"):
+                yield writes
+                writes = []
+            else:
+                address, mask, data = line.split()
+                writes.append((int(address, 16), int(mask, 16), int(data, 16)))
+
+
+@contextlib.contextmanager
+def _environment(env: dict[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(env)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@contextlib.contextmanager
+def _quiet(log: Path) -> Iterator[None]:
+    with log.open("w") as stream, contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
+        yield
+
+
+def _tail(path: Path) -> str:
+    if not path.exists():
+        return "no log"
+    lines = [line for line in path.read_text(errors="replace").splitlines() if line.strip()]
+    return " / ".join(lines[-3:])[-400:]
+
+
+def _keep_log(work: Path, cache: Path) -> Path:
+    log = cache / "verilator-failed.log"
+    parts = [p.read_text(errors="replace") for p in (work / "verilator.log", work / "build.log") if p.exists()]
+    log.write_text("\n".join(parts))
+    return log

@@ -1,0 +1,117 @@
+"""cocotb testbench: loads the program, sends images with random stalls, records what comes out."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from pathlib import Path
+from typing import Any
+
+import cocotb
+from cocotb.clock import Clock
+from cocotb.handle import SimHandleBase
+from cocotb.triggers import FallingEdge, ReadOnly, RisingEdge, SimTimeoutError, Timer, with_timeout
+
+PERIOD_NS = 10
+
+
+class StreamStall:
+    """Random pauses of a stream, from a seed; ``probability`` 0 never pauses."""
+
+    def __init__(self, seed: int, probability: float) -> None:
+        self.random = random.Random(seed)
+        self.probability = probability
+
+    def clocks(self) -> int:
+        """Return how many clocks to pause before the next transfer."""
+        return self.random.randrange(1, 9) if self.random.random() < self.probability else 0
+
+
+async def send(dut: SimHandleBase, values: bytes, stall: StreamStall) -> None:
+    """Put values on the image stream.
+
+    Pins change and are sampled while the clock is low, so that it does not matter whether a simulator runs
+    Python before or after the flip-flops of a rising edge.
+    """
+    for value in values:
+        pause = stall.clocks()
+        if pause:
+            dut.image__valid.value = 0
+            await Timer(pause * PERIOD_NS, unit="ns")
+        dut.image__payload.value = value
+        dut.image__valid.value = 1
+        taken = False
+        while not taken:
+            await ReadOnly()
+            taken = dut.image__ready.value == 1
+            await FallingEdge(dut.clk)
+    dut.image__valid.value = 0
+
+
+async def receive(dut: SimHandleBase, stall: StreamStall) -> list[int]:
+    """Take one image's logits."""
+    logits: list[int] = []
+    while True:
+        pause = stall.clocks()
+        if pause:
+            dut.logits__ready.value = 0
+            await Timer(pause * PERIOD_NS, unit="ns")
+        dut.logits__ready.value = 1
+        await ReadOnly()
+        if dut.logits__valid.value == 0:
+            await RisingEdge(dut.logits__valid)
+            await FallingEdge(dut.clk)
+            await ReadOnly()
+        logits.append(dut.logits__value.value.to_signed())
+        last = dut.logits__last.value == 1
+        await FallingEdge(dut.clk)
+        if last:
+            dut.logits__ready.value = 0
+            return logits
+
+
+@cocotb.test()
+async def run_images(dut: SimHandleBase) -> None:
+    """Run the job of ``SHIFTFORGE_JOB`` and write its result beside it."""
+    job_file = Path(os.environ["SHIFTFORGE_JOB"])
+    job: dict[str, Any] = json.loads(job_file.read_text())
+    dut.run.value = 0
+    dut.rst.value = 1
+    for pin in (dut.image__valid, dut.logits__ready, dut.klass__ready, dut.image__payload):
+        pin.value = 0
+    Clock(dut.clk, PERIOD_NS, unit="ns").start(start_high=False)
+    for _ in range(4):
+        await FallingEdge(dut.clk)
+    dut.rst.value = 0
+    for _ in range(4):
+        await FallingEdge(dut.clk)
+    await send(dut, bytes.fromhex(job["memory"]), StreamStall(0, 0.0))
+    await FallingEdge(dut.clk)
+    await FallingEdge(dut.clk)
+    dut.run.value = 1
+    results = []
+    for index, image in enumerate(job["images"]):
+        stall = job["stall"] if index or not job["first_unstalled"] else 0.0
+        sender = cocotb.start_soon(send(dut, bytes.fromhex(image), StreamStall(job["seed"] + 2 * index, stall)))
+        try:
+            logits = await with_timeout(
+                receive(dut, StreamStall(job["seed"] + 2 * index + 1, stall)), job["limit"] * PERIOD_NS, "ns"
+            )
+        except SimTimeoutError:
+            results.append({"timeout": True, "error": int(dut.error.value)})
+            break
+        await sender
+        if dut.klass__valid.value == 0:
+            await RisingEdge(dut.klass__valid)
+        await FallingEdge(dut.clk)
+        klass = int(dut.klass__payload.value)
+        dut.klass__ready.value = 1
+        await FallingEdge(dut.clk)
+        dut.klass__ready.value = 0
+        if dut.busy.value == 1:
+            await FallingEdge(dut.busy)
+        await FallingEdge(dut.clk)
+        results.append({"logits": logits, "class": klass, "cycles": int(dut.cycles.value)})
+        job_file.with_suffix(".progress").write_text(str(index + 1))
+    job_file.with_suffix(".result.json").write_text(json.dumps(results))

