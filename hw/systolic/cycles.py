@@ -56,10 +56,11 @@ class ClockModel:
         report = []
         for layer in layers:
             begin, slots = self.now, self.slots
+            self._instruction()  # OPERAND
+            # Slots of the layer before are still being issued, under its reservations.
+            self._wait(self._quiet)
             self.layer = layer
             self.wanted = self._wanted(layer)
-            self._instruction()  # OPERAND
-            self._wait(self._quiet)
             self.now += 1
             self._instruction()  # RESULT
             self.now += 1

@@ -149,9 +149,10 @@ class Requantizer(wiring.Component):
         m.d.sync += total6.eq(scaled5 + plus5)
         m.d.comb += self.total.eq(total6)
         shifted = total6[config.output_shift :]
-        high = shifted[:-1] & ~self.maximum if len(shifted) > 1 else total6[:0]
+        # Above ``maximum = 2^b - 1`` if any bit above its b bits is set.
+        limit = Signal(max(len(shifted) - 1, config.activation_bits))
         over = Signal()
-        m.d.comb += over.eq(high.any())
+        m.d.comb += [limit.eq(self.maximum), over.eq((shifted[:-1] & ~limit).any())]
         clamped7 = Signal(config.activation_bits, reset_less=True)
         with m.If(total6[-1]):
             m.d.sync += clamped7.eq(0)

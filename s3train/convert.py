@@ -1,0 +1,292 @@
+"""An ordinary torch model in, a shift network out."""
+
+from __future__ import annotations
+
+import copy
+import operator
+from collections.abc import Callable, Collection
+from typing import Any
+
+import torch
+from torch import fx, nn
+from torch.nn.utils import parametrize
+
+from s3train.formats import TensorFormat, UnsupportedModelError
+from s3train.layers import ShiftAveragePool2d, ShiftBlock, ShiftLogits
+from s3train.layers.shift_block import FormatSource
+from s3train.reparam import S3
+
+_WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.Linear)
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+_SUPPORTED = (
+    "Conv1d, Conv2d, Linear, BatchNorm1d, BatchNorm2d, ReLU, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d(1), Flatten, "
+    "Identity and additions of two branches"
+)
+
+
+def register_weight_method(layer: nn.Module, method: str, bits: int, **options: Any) -> None:
+    """Parametrize the weight of a layer by a weight method.
+
+    Parameters
+    ----------
+    layer : Conv1d, Conv2d or Linear
+        The layer, changed in place.
+    method : str
+        ``"s3"``.
+    bits : int
+        Width of a weight code.
+    options
+        Further parameters of the method, see :class:`~s3train.reparam.S3`.
+    """
+    if method != "s3":
+        raise UnsupportedModelError(f"weight method {method!r} is unknown, supported is s3")
+    parametrize.register_parametrization(layer, "weight", S3(bits, **options))
+
+
+def convert(
+    model: nn.Module,
+    method: str = "s3",
+    bits: int = 3,
+    *,
+    image: TensorFormat,
+    activation_bits: int = 8,
+    terms: int = 2,
+    skip: Collection[str] = (),
+    **options: Any,
+) -> fx.GraphModule:
+    """Return a shift network of the same structure as ``model``.
+
+    Every Conv1d, Conv2d and Linear gets shift weights; batch norm, a residual addition and ReLU behind it become one
+    :class:`~s3train.layers.ShiftBlock` with one quantiser; the last Linear gives the logits.
+
+    Parameters
+    ----------
+    model : Module
+        Made of supported layers; traced with ``torch.fx``. It is not changed.
+    method, bits, options
+        Weight method, see :func:`register_weight_method`.
+    image : TensorFormat
+        Format of the input image.
+    activation_bits : int
+        Bits of the stored activations, 2 to 8.
+    terms : int
+        Powers of two in batch norm's factor: 2 or 1.
+    skip : collection of str
+        Names of layers whose weights stay float. Such a network can be trained, not exported.
+
+    Raises
+    ------
+    UnsupportedModelError
+        Names the module that cannot be converted, and what is supported.
+    """
+    try:
+        graph = fx.symbolic_trace(copy.deepcopy(model))
+    except fx.proxy.TraceError as error:
+        raise UnsupportedModelError(f"the model's forward cannot be traced: {error}") from error
+    return _Converter(graph, method, bits, image, activation_bits, terms, skip, options).run()
+
+
+class _Converter:
+    def __init__(
+        self,
+        graph: fx.GraphModule,
+        method: str,
+        bits: int,
+        image: TensorFormat,
+        activation_bits: int,
+        terms: int,
+        skip: Collection[str],
+        options: dict[str, Any],
+    ) -> None:
+        self.graph = graph
+        self.modules = dict(graph.named_modules())
+        self.method, self.bits, self.options = method, bits, options
+        self.activation_bits, self.terms, self.skip = activation_bits, terms, skip
+        self.formats: dict[fx.Node, FormatSource] = {}
+        self.image = image
+        self.done: set[fx.Node] = set()
+        self.replacement: dict[fx.Node, fx.Node] = {}
+
+    def run(self) -> fx.GraphModule:
+        nodes = list(self.graph.graph.nodes)
+        output = nodes[-1]
+        result = output.args[0]
+        for node in nodes:
+            if node in self.done or node in self.formats or node.op == "output":
+                continue
+            if node.op == "placeholder":
+                self.formats[node] = lambda: self.image
+            elif node.op == "call_module" and isinstance(self.modules[node.target], _WEIGHTED):
+                if node is result:
+                    self._logits(node)
+                else:
+                    self._block(node)
+            else:
+                self._passing(node)
+        if not isinstance(result, fx.Node) or not isinstance(self.modules.get(str(result.target)), nn.Linear):
+            raise UnsupportedModelError("the model's last layer must be a Linear that makes the logits")
+        self.graph.graph.eliminate_dead_code()
+        self.graph.graph.lint()
+        self.graph.recompile()
+        self.graph.delete_all_unused_submodules()
+        return self.graph
+
+    def _user(self, node: fx.Node) -> fx.Node | None:
+        users = [user for user in node.users if user not in self.done]
+        return users[0] if len(users) == 1 else None
+
+    def _layer(self, node: fx.Node, *, bias: bool) -> nn.Module:
+        """Return the node's layer with shift weights and without its bias."""
+        layer = self.modules[str(node.target)]
+        assert isinstance(layer, _WEIGHTED)
+        name = str(node.target)
+        if not isinstance(layer, nn.Linear):
+            if any(d != 1 for d in layer.dilation):
+                raise UnsupportedModelError(f"{name}: dilation {layer.dilation}, supported is 1")
+            if layer.padding_mode != "zeros":
+                raise UnsupportedModelError(f"{name}: padding mode {layer.padding_mode!r}, supported is 'zeros'")
+            if isinstance(layer.padding, str):
+                raise UnsupportedModelError(f"{name}: padding {layer.padding!r}, supported are numbers")
+        if layer.bias is not None and not bias:
+            raise UnsupportedModelError(f"{name}: a bias before batch norm has no effect, use bias=False")
+        layer.bias = None
+        if name not in self.skip:
+            register_weight_method(layer, self.method, self.bits, **self.options)
+        return layer
+
+    def _block(self, node: fx.Node) -> None:
+        """Join a layer with the batch norm, addition and ReLU behind it."""
+        if node in self.done:
+            return
+        name = str(node.target)
+        chain = [node]
+        user = self._user(node)
+        if user is None or not self._is(user, _NORMS):
+            raise UnsupportedModelError(f"{name}: a batch norm must follow, its scale takes the weights' place")
+        chain.append(user)
+        residual: fx.Node | None = None
+        user = self._user(user)
+        if user is not None and self._is_addition(user):
+            # The branch computed last takes the other one as its residual operand; a projection is stored first.
+            branches = [arg for arg in user.args if isinstance(arg, fx.Node)]
+            if len(branches) != 2:
+                raise UnsupportedModelError(f"{user.name}: adds a constant, supported are additions of two branches")
+            other = branches[1] if branches[0] is chain[-1] else branches[0]
+            if self._is(other, _NORMS) and other not in self.done:
+                self._project(other)
+            elif other not in self.formats and other not in self.done:
+                # A shortcut without weights, traced behind this branch.
+                self._passing(other)
+            residual = self.replaced(other)
+            chain.append(user)
+            user = self._user(user)
+        signed = True
+        if user is not None and (self._is(user, (nn.ReLU,)) or user.target in (torch.relu, nn.functional.relu)):
+            chain.append(user)
+            signed = False
+        self._emit(chain, residual, signed=signed)
+
+    def _project(self, norm: fx.Node) -> None:
+        """Store a projection shortcut as a signed tensor."""
+        conv = norm.args[0]
+        if not isinstance(conv, fx.Node) or not self._is(conv, _WEIGHTED):
+            raise UnsupportedModelError(f"{norm.name}: a batch norm without a convolution or linear layer before it")
+        self._emit([conv, norm], None, signed=True)
+
+    def replaced(self, node: fx.Node) -> fx.Node:
+        """Return the node that now stands for a node of the original graph."""
+        return self.replacement.get(node, node)
+
+    def _emit(self, chain: list[fx.Node], residual: fx.Node | None, *, signed: bool) -> None:
+        conv = chain[0]
+        source = conv.args[0]
+        assert isinstance(source, fx.Node)
+        source = self.replaced(source)
+        if residual is not None and residual not in self.formats:
+            raise UnsupportedModelError(f"{residual.name}: is added to a branch, but is not a stored tensor")
+        block = ShiftBlock(
+            self._layer(conv, bias=False),
+            bits=self.activation_bits,
+            source=self.formats[source],
+            residual=None if residual is None else self.formats[residual],
+            signed=signed,
+            terms=self.terms,
+        )
+        name = str(conv.target).replace(".", "_") + "_block"
+        self.graph.add_module(name, block)
+        with self.graph.graph.inserting_after(chain[-1]):
+            args = (source,) if residual is None else (source, residual)
+            new = self.graph.graph.call_module(name, args)
+        chain[-1].replace_all_uses_with(new)
+        self.replacement[chain[-1]] = new
+        self.done.update(chain)
+        self.done.add(new)
+        for old in reversed(chain):
+            if not old.users:
+                self.graph.graph.erase_node(old)
+        self.formats[new] = lambda: block.quantizer.format
+
+    def _logits(self, node: fx.Node) -> None:
+        source = node.args[0]
+        assert isinstance(source, fx.Node)
+        layer = self._layer(node, bias=True)
+        assert isinstance(layer, nn.Linear)
+        logits = ShiftLogits(layer, source=self.formats[source])
+        name = str(node.target).replace(".", "_") + "_logits"
+        self.graph.add_module(name, logits)
+        self.modules[name] = logits
+        with self.graph.graph.inserting_after(node):
+            new = self.graph.graph.call_module(name, (source,))
+        node.replace_all_uses_with(new)
+        self.done.update((node, new))
+
+    def _passing(self, node: fx.Node) -> None:
+        """Layers without weights."""
+        source = next((arg for arg in node.args if isinstance(arg, fx.Node)), None)
+        if source is None or source not in self.formats:
+            raise UnsupportedModelError(f"{node.name}: unsupported, supported are {_SUPPORTED}")
+        module = self.modules.get(str(node.target)) if node.op == "call_module" else None
+        if isinstance(module, nn.AvgPool2d | nn.AdaptiveAvgPool2d):
+            self._average_pool(node, module, source)
+            return
+        known = isinstance(module, nn.Flatten | nn.Identity | nn.MaxPool2d) or node.target is torch.flatten
+        known = known or (node.op == "call_method" and node.target == "flatten")
+        if isinstance(module, nn.MaxPool2d) and (module.dilation != 1 or module.ceil_mode):
+            raise UnsupportedModelError(f"{node.target}: max pool with dilation or ceil_mode, supported is neither")
+        if not known:
+            found = type(module).__name__ if module is not None else getattr(node.target, "__name__", node.target)
+            raise UnsupportedModelError(f"{node.target if module is not None else node.name}: {found} is unsupported, "
+                                        f"supported are {_SUPPORTED}")  # fmt: skip
+        self.formats[node] = self.formats[source]
+
+    def _average_pool(self, node: fx.Node, module: nn.Module, source: fx.Node) -> None:
+        kernel: tuple[int, int] | None = None
+        if isinstance(module, nn.AvgPool2d):
+            kernel, stride = _pair(module.kernel_size), _pair(module.stride)
+            if kernel != stride or _pair(module.padding) != (0, 0) or module.ceil_mode:
+                raise UnsupportedModelError(
+                    f"{node.target}: average pool with stride {stride} and padding, supported are windows side by side"
+                )
+        elif _pair(module.output_size) != (1, 1):  # type: ignore[arg-type]
+            raise UnsupportedModelError(f"{node.target}: adaptive pool to {module.output_size}, supported is 1")
+        pool = ShiftAveragePool2d(kernel, source=self.formats[source])
+        name = str(node.target).replace(".", "_") + "_average"
+        self.graph.add_module(name, pool)
+        with self.graph.graph.inserting_after(node):
+            new = self.graph.graph.call_module(name, (source,))
+        node.replace_all_uses_with(new)
+        self.replacement[node] = new
+        self.done.update((node, new))
+        self.formats[new] = self.formats[source]
+
+    def _is(self, node: fx.Node, kinds: tuple[type, ...]) -> bool:
+        return node.op == "call_module" and isinstance(self.modules.get(str(node.target)), kinds)
+
+    @staticmethod
+    def _is_addition(node: fx.Node) -> bool:
+        targets: tuple[Callable[..., Any], ...] = (operator.add, operator.iadd, torch.add)
+        return node.op == "call_function" and node.target in targets
+
+
+def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))

@@ -1,0 +1,178 @@
+"""A trained shift network in, an integer network out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from torch import Tensor as TorchTensor
+from torch import fx, nn
+
+from hw.graph import (
+    Alphabet,
+    AveragePool,
+    Convolution,
+    Logits,
+    MaxPool,
+    Network,
+    Node,
+    Padding,
+    Rescale,
+    Tensor,
+)
+from s3train.formats import TensorFormat, UnsupportedModelError
+from s3train.layers import ShiftAveragePool2d, ShiftBlock, ShiftLogits
+from s3train.layers.shift_block import integer_weight
+from s3train.reparam import S3
+
+
+def export(model: fx.GraphModule, image: TensorFormat, shape: tuple[int, ...], *, name: str = "network") -> Network:
+    """Return the integer network of a trained model.
+
+    Parameters
+    ----------
+    model : GraphModule
+        From :func:`s3train.convert`, trained; it is put into evaluation mode.
+    image : TensorFormat
+        Format of the input.
+    shape : (channels, height, width) or (channels, length)
+        Shape of an image.
+    name : str
+        Name of the network.
+
+    Raises
+    ------
+    UnsupportedModelError
+        Names the layer that cannot be exported, and what is supported.
+    """
+    model.eval()
+    return _Exporter(model, image, shape, name).run()
+
+
+class _Exporter:
+    def __init__(self, model: fx.GraphModule, image: TensorFormat, shape: tuple[int, ...], name: str) -> None:
+        self.model = model
+        self.name = name
+        self.tensors: dict[str, Tensor] = {}
+        self.nodes: list[Node] = []
+        # What stands for every node of the graph: the stored tensor, and whether it was flattened.
+        self.stored: dict[fx.Node, Tensor] = {}
+        self.image = self._tensor("image", _shape3(shape), image)
+
+    def run(self) -> Network:
+        for node in self.model.graph.nodes:
+            if node.op == "placeholder":
+                self.stored[node] = self.image
+            elif node.op != "output":
+                self._node(node)
+        network = Network(self.name, "image", self.tensors, tuple(self.nodes))
+        network.validate()
+        return network
+
+    def _tensor(self, name: str, shape: tuple[int, int, int], fmt: TensorFormat) -> Tensor:
+        tensor = Tensor(name, *shape, fmt.bits, fmt.zero_point, fmt.exponent)
+        self.tensors[name] = tensor
+        return tensor
+
+    def _node(self, node: fx.Node) -> None:
+        module = self.model.get_submodule(str(node.target)) if node.op == "call_module" else None
+        inputs = [self.stored[a] for a in node.args if isinstance(a, fx.Node)]
+        source = inputs[0]
+        match module:
+            case ShiftBlock():
+                residual = inputs[1].name if len(inputs) > 1 else None
+                self.stored[node] = self._block(node.name, module, source, residual)
+            case ShiftLogits():
+                weight = _array(integer_weight(module.layer)).reshape(-1, *source.shape)
+                alphabet = _alphabet(node.name, module.layer)
+                bias = module.bias_integer().numpy()
+                self.nodes.append(
+                    Logits(node.name, source.name, weight.astype(np.int32), alphabet, bias, source.exponent)
+                )
+            case ShiftAveragePool2d():
+                self.stored[node] = self._average(node.name, module, source)
+            case nn.MaxPool2d():
+                self.stored[node] = self._max(node.name, module, source)
+            case _:
+                # Flatten and Identity: the same stored numbers in the same order.
+                self.stored[node] = source
+
+    def _block(self, name: str, block: ShiftBlock, source: Tensor, residual: str | None) -> Tensor:
+        integers = block.integer(name)
+        layer = block.layer
+        weight = _array(integers.weight)
+        if isinstance(layer, nn.Linear):
+            weight = weight.reshape(-1, *source.shape)
+            stride, padding, groups = (1, 1), Padding(), 1
+        elif isinstance(layer, nn.Conv1d):
+            stride, pad, groups = (1, layer.stride[0]), int(layer.padding[0]), layer.groups
+            padding = Padding(0, 0, pad, pad)
+        else:
+            assert isinstance(layer, nn.Conv2d)
+            top, left = (int(p) for p in layer.padding)
+            stride, groups = (layer.stride[0], layer.stride[1]), layer.groups
+            padding = Padding(top, top, left, left)
+        kh, kw = weight.shape[2:]
+        height = (source.height + padding.top + padding.bottom - kh) // stride[0] + 1
+        width = (source.width + padding.left + padding.right - kw) // stride[1] + 1
+        output = self._tensor(f"{name}.out", (len(weight), height, width), block.quantizer.format)
+        rescale = Rescale(*(_array(v) for v in (integers.t, integers.j, integers.s, integers.p, integers.k, integers.b)))
+        self.nodes.append(
+            Convolution(
+                name,
+                source.name,
+                output.name,
+                weight.astype(np.int32),
+                _alphabet(name, layer),
+                stride,
+                padding,
+                groups,
+                False,
+                rescale,
+                residual,
+            )
+        )
+        return output
+
+    def _average(self, name: str, pool: ShiftAveragePool2d, source: Tensor) -> Tensor:
+        window = pool.window(source.height, source.width)
+        size = ((source.height - window[0]) // window[0] + 1, (source.width - window[1]) // window[1] + 1)
+        output = self._tensor(f"{name}.out", (source.channels, *size), pool.format)
+        shift = pool.log2_divisor(window)
+        zero = np.zeros(source.channels, np.int64)
+        rescale = Rescale(zero, zero, zero + shift, zero, zero, zero + ((1 << shift) >> 1))
+        self.nodes.append(AveragePool(name, source.name, output.name, window, window, Padding(), rescale))
+        return output
+
+    def _max(self, name: str, pool: nn.MaxPool2d, source: Tensor) -> Tensor:
+        kernel = _pair(pool.kernel_size)
+        stride = _pair(pool.stride if pool.stride is not None else pool.kernel_size)
+        top, left = _pair(pool.padding)
+        height = (source.height + 2 * top - kernel[0]) // stride[0] + 1
+        width = (source.width + 2 * left - kernel[1]) // stride[1] + 1
+        fmt = TensorFormat(source.bits, source.zero_point, source.exponent)
+        output = self._tensor(f"{name}.out", (source.channels, height, width), fmt)
+        self.nodes.append(MaxPool(name, source.name, output.name, kernel, stride, Padding(top, top, left, left)))
+        return output
+
+
+def _alphabet(name: str, layer: nn.Module) -> Alphabet:
+    parametrizations = getattr(layer, "parametrizations", None)
+    method = parametrizations.weight[0] if parametrizations is not None else None
+    if not isinstance(method, S3):
+        raise UnsupportedModelError(f"layer {name!r} has float weights; convert it without skip to export it")
+    return Alphabet.s3(method.bits)
+
+
+def _array(value: TorchTensor) -> Any:
+    return value.detach().cpu().numpy().astype(np.int64)
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
+
+
+def _shape3(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    if len(shape) == 1:
+        return shape[0], 1, 1
+    return (shape[0], 1, shape[1]) if len(shape) == 2 else (shape[0], shape[1], shape[2])

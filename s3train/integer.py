@@ -1,0 +1,155 @@
+"""The reference: a trained shift network run on integer tensors, no float anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.nn import functional
+
+from s3train.formats import TensorFormat, UnsupportedModelError
+from s3train.layers import ShiftAveragePool2d, ShiftBlock, ShiftLogits
+from s3train.layers.shift_block import IntegerLayer, integer_weight
+
+
+class IntegerModel:
+    """A trained model's integers and the order in which they are used.
+
+    Parameters
+    ----------
+    model : GraphModule
+        From :func:`s3train.convert`, trained.
+    image : TensorFormat
+        Format of the input.
+
+    Notes
+    -----
+    torch has no integer convolution on the CPU, so windows are unfolded and multiplied as int64 matrices.
+    """
+
+    def __init__(self, model: fx.GraphModule, image: TensorFormat) -> None:
+        self.model = model.eval()
+        self.image = image
+        self.layers: dict[str, Any] = {}
+        for name, module in model.named_children():
+            if isinstance(module, ShiftBlock):
+                source = module.source()
+                residual = module.residual() if module.residual is not None else None
+                self.layers[name] = (module.integer(name), source, residual, module.quantizer.format)
+            elif isinstance(module, ShiftLogits):
+                self.layers[name] = (integer_weight(module.layer), module.bias_integer(), module.source())
+            elif isinstance(module, ShiftAveragePool2d):
+                self.layers[name] = module.source()
+
+    def run(self, images: Tensor) -> dict[str, Tensor]:
+        """Return every stored tensor and the logits of integer images.
+
+        Parameters
+        ----------
+        images : uint8 or int64 (images, channels, height, width), or (images, channels, length)
+            Stored numbers ``u``.
+
+        Returns
+        -------
+        dict
+            Under the name of each graph node its stored numbers, int64; the logits under the last one's.
+        """
+        values: dict[fx.Node, Tensor] = {}
+        named: dict[str, Tensor] = {}
+        for node in self.model.graph.nodes:
+            if node.op == "placeholder":
+                values[node] = images.long()
+            elif node.op == "output":
+                break
+            else:
+                values[node] = self._step(node, [values[a] for a in node.args if isinstance(a, fx.Node)])
+                named[node.name] = values[node]
+        return named
+
+    def _step(self, node: fx.Node, inputs: list[Tensor]) -> Tensor:
+        module = self.model.get_submodule(str(node.target)) if node.op == "call_module" else None
+        x = inputs[0]
+        if isinstance(module, ShiftBlock):
+            layer, source, residual, output = self.layers[str(node.target)]
+            r = inputs[1] - residual.zero_point if residual is not None else None
+            return _block(module.layer, layer, x - source.zero_point, r, output)
+        if isinstance(module, ShiftLogits):
+            weight, bias, source = self.layers[str(node.target)]
+            return (x - source.zero_point) @ weight.flatten(1).T + bias
+        if isinstance(module, ShiftAveragePool2d):
+            return _average(module, x, self.layers[str(node.target)])
+        if isinstance(module, nn.MaxPool2d):
+            return _max_pool(module, x)
+        if isinstance(module, nn.Identity):
+            return x
+        return x.flatten(1)
+
+
+def run_integer(model: fx.GraphModule, image: TensorFormat, images: Tensor) -> dict[str, Tensor]:
+    """Run a trained model on integers, see :class:`IntegerModel`."""
+    return IntegerModel(model, image).run(images)
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
+
+
+def _windows(x: Tensor, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int]) -> Tensor:
+    """Return (images, channels, out_height, out_width, kh, kw); 0 outside the map."""
+    padded = functional.pad(x, (padding[1], padding[1], padding[0], padding[0]))
+    return padded.unfold(2, kernel[0], stride[0]).unfold(3, kernel[1], stride[1])
+
+
+def _block(layer: nn.Module, integers: IntegerLayer, x: Tensor, r: Tensor | None, output: TensorFormat) -> Tensor:
+    weight = integers.weight
+    if isinstance(layer, nn.Linear):
+        acc = x @ weight.flatten(1).T
+    elif isinstance(layer, nn.Conv1d):
+        acc = _convolution(
+            x[:, :, None], weight, (1, layer.stride[0]), (0, int(layer.padding[0])), layer.groups
+        ).squeeze(2)
+    elif isinstance(layer, nn.Conv2d):
+        acc = _convolution(x, weight, _pair(layer.stride), _pair(layer.padding), layer.groups)
+    else:
+        raise UnsupportedModelError(f"{type(layer).__name__} has no integer form")
+    shape = (1, -1) + (1,) * (acc.ndim - 2)
+    t, j, s, p, k, b = (v.view(shape) for v in (integers.t, integers.j, integers.s, integers.p, integers.k, integers.b))
+    total = (((acc << j) + t * acc) << p) + b
+    if r is not None:
+        total = total + (r << k)
+    return ((total >> s) + output.zero_point).clamp(0, output.maximum)
+
+
+def _convolution(
+    x: Tensor, weight: Tensor, stride: tuple[int, int], padding: tuple[int, int], groups: int
+) -> Tensor:
+    view = _windows(x, (weight.shape[2], weight.shape[3]), stride, padding)
+    images, channels, height, width = view.shape[:4]
+    columns = view.permute(0, 2, 3, 1, 4, 5).reshape(images * height * width, groups, -1)
+    filters = weight.reshape(groups, len(weight) // groups, -1)
+    sums = torch.stack([columns[:, g] @ filters[g].T for g in range(groups)], dim=1)
+    del channels
+    return sums.reshape(images, height, width, -1).permute(0, 3, 1, 2)
+
+
+def _average(module: ShiftAveragePool2d, x: Tensor, source: TensorFormat) -> Tensor:
+    window = module.window(x.shape[-2], x.shape[-1])
+    shift = module.log2_divisor(window)
+    acc = (_windows(x, window, window, (0, 0)) - source.zero_point).sum(dim=(4, 5))
+    total = acc + ((1 << shift) >> 1)
+    return ((total >> shift) + source.zero_point).clamp(0, source.maximum)
+
+
+def _max_pool(module: nn.MaxPool2d, x: Tensor) -> Tensor:
+    stride = module.stride if module.stride is not None else module.kernel_size
+    return _windows(x, _pair(module.kernel_size), _pair(stride), _pair(module.padding)).amax(dim=(4, 5))
+
+
+def predictions(logits: Mapping[str, Tensor] | Tensor) -> Tensor:
+    """Return the class of every image; the lowest index wins ties."""
+    values = logits if isinstance(logits, Tensor) else list(logits.values())[-1]
+    best = values.amax(dim=1, keepdim=True)
+    index = torch.arange(values.shape[1]).expand_as(values)
+    return torch.where(values == best, index, values.shape[1]).amin(dim=1)

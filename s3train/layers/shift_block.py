@@ -1,0 +1,161 @@
+"""Convolution or linear layer, batch norm, residual add and quantiser: what becomes one integer operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from s3train.formats import TensorFormat, UnsupportedModelError
+from s3train.layers.activation_quantizer import ActivationQuantizer, straight_through
+from s3train.layers.factor import TwoTermFactor, round_factor
+
+FormatSource = Callable[[], TensorFormat]
+
+
+@dataclass(frozen=True)
+class IntegerLayer:
+    """A layer's integers: weight int64 (C_out, C_in / groups, kh, kw), and the output formula per channel."""
+
+    weight: Tensor
+    t: Tensor
+    j: Tensor
+    s: Tensor
+    p: Tensor
+    k: Tensor
+    b: Tensor
+
+
+class ShiftBlock(nn.Module):
+    """``quantiser(m·conv(x) + β' + residual)`` with ``m`` made of one or two powers of two per channel.
+
+    ``m`` is batch norm's ``γ / √(σ² + ε)`` rounded to ``±2^e·(1 + t·2^-j)``, straight-through; ``β' = β - μ·m`` with
+    the rounded ``m``, on the grid on which the hardware adds it. Evaluation is exact: it equals the integer network.
+
+    Parameters
+    ----------
+    layer : Conv1d, Conv2d or Linear
+        Without bias; its weight is parametrized.
+    bits : int
+        Bits of the stored activations.
+    source, residual : callable
+        Give the format of the input and of the residual operand (``None``: there is none).
+    signed : bool
+        No ReLU: the output has a zero point.
+    terms : int
+        Powers of two in ``m``: 2 or 1.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(
+        self,
+        layer: nn.Module,
+        *,
+        bits: int,
+        source: FormatSource,
+        residual: FormatSource | None = None,
+        signed: bool = False,
+        terms: int = 2,
+        momentum: float = 0.1,
+        eps: float = 1e-5,
+    ) -> None:
+        super().__init__()
+        channels = layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels
+        assert isinstance(channels, int)
+        self.layer = layer
+        self.quantizer = ActivationQuantizer(bits, signed=signed)
+        self.gamma = nn.Parameter(torch.ones(channels))
+        self.beta = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+        self.terms = terms
+        self.momentum = momentum
+        self.eps = eps
+        self.frozen = False
+        self.source = source
+        self.residual = residual
+
+    def factor(self, variance: Tensor | None = None) -> TwoTermFactor:
+        """Return the rounded factor, for the running variance unless another one is given."""
+        variance = self.running_var if variance is None else variance
+        return round_factor(self.gamma.double() / torch.sqrt(variance.double() + self.eps), terms=self.terms)
+
+    def shifts(self, factor: TwoTermFactor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return (S, P, K) per channel, int64."""
+        e1 = factor.e - factor.j + self.quantizer.format.exponent - self.source().exponent
+        s = (-e1).clamp_min(0)
+        if self.residual is None:
+            return s, e1 + s, torch.zeros_like(s)
+        e2 = self.quantizer.format.exponent - self.residual().exponent
+        s = s.clamp_min(max(0, -e2))
+        return s, e1 + s, e2 + s
+
+    def bias_integer(self, factor: TwoTermFactor) -> Tensor:
+        """Return ``floor(β'·2^(f_out + S) + 1/2)`` for the running mean, int64."""
+        offset = self.beta.detach().double() - self.running_mean.double() * factor.value
+        s = self.shifts(factor)[0]
+        return torch.floor(torch.ldexp(offset, self.quantizer.format.exponent + s) + 0.5).long()
+
+    def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
+        """Return the quantised activations."""
+        acc = self.layer(x)
+        shape = (1, -1) + (1,) * (acc.ndim - 2)
+        if not self.training:
+            factor = self.factor()
+            grid = self.quantizer.format.exponent + self.shifts(factor)[0]
+            offset = torch.ldexp(self.bias_integer(factor).double(), -grid)
+            y = acc.double() * factor.value.view(shape) + offset.view(shape)
+            if residual is not None:
+                y = y + residual.double()
+            result: Tensor = self.quantizer(y)
+            return result.to(x.dtype)
+        if self.frozen:
+            mean, variance = self.running_mean, self.running_var
+        else:
+            axes = [d for d in range(acc.ndim) if d != 1]
+            variance, mean = torch.var_mean(acc, dim=axes, correction=0)
+            with torch.no_grad():
+                count = acc.numel() // acc.shape[1]
+                unbiased = variance * (count / max(1, count - 1))
+                self.running_mean.lerp_(mean, self.momentum)
+                self.running_var.lerp_(unbiased, self.momentum)
+        m = self.gamma / torch.sqrt(variance + self.eps)
+        rounded = round_factor(m, terms=self.terms)
+        m = straight_through(m, rounded.value.to(m.dtype))
+        offset = self.beta - mean * m
+        grid = torch.exp2((self.quantizer.format.exponent + self.shifts(rounded)[0]).to(m.dtype))
+        offset = straight_through(offset, torch.floor(offset.detach() * grid + 0.5) / grid)
+        y = acc * m.view(shape) + offset.view(shape)
+        result = self.quantizer(y if residual is None else y + residual)
+        return result
+
+    def integer(self, name: str) -> IntegerLayer:
+        """Return the layer's integers; ``UnsupportedModelError`` if one leaves the contract's range."""
+        factor = self.factor()
+        s, p, k = self.shifts(factor)
+        b = self.bias_integer(factor) + ((1 << s) >> 1)
+        for field, value, most in (("S", s, 20), ("P", p, 15), ("K", k, 15), ("|B|", b.abs(), (1 << 31) - 1)):
+            if int(value.max()) > most or int(value.min()) < 0:
+                raise UnsupportedModelError(
+                    f"layer {name!r}: {field} reaches {int(value.max())}, supported is up to {most}; "
+                    f"its batch norm's factor is extreme, train longer or with a smaller learning rate"
+                )
+        weight = integer_weight(self.layer)
+        sign = factor.sign.view(-1, 1, 1, 1)
+        return IntegerLayer(weight * sign, factor.t, factor.j, s, p, k, b)
+
+
+def integer_weight(layer: nn.Module) -> Tensor:
+    """Return a layer's weight values as int64 (C_out, C_in / groups, kh, kw)."""
+    weight = layer.weight.detach()
+    assert isinstance(weight, Tensor)
+    values = weight.round().long()
+    if not torch.equal(values.to(weight.dtype), weight):
+        raise UnsupportedModelError("a layer's weights are not integers; convert the model first")
+    if values.ndim == 2:
+        return values[:, :, None, None]
+    return values[:, :, None, :] if values.ndim == 3 else values
