@@ -116,7 +116,9 @@ class _Exporter:
         height = (source.height + padding.top + padding.bottom - kh) // stride[0] + 1
         width = (source.width + padding.left + padding.right - kw) // stride[1] + 1
         output = self._tensor(f"{name}.out", (len(weight), height, width), block.quantizer.format)
-        rescale = Rescale(*(_array(v) for v in (integers.t, integers.j, integers.s, integers.p, integers.k, integers.b)))
+        rescale = Rescale(
+            *(_array(v) for v in (integers.t, integers.j, integers.s, integers.p, integers.k, integers.b))
+        )
         self.nodes.append(
             Convolution(
                 name,

@@ -122,9 +122,7 @@ def _block(layer: nn.Module, integers: IntegerLayer, x: Tensor, r: Tensor | None
     return ((total >> s) + output.zero_point).clamp(0, output.maximum)
 
 
-def _convolution(
-    x: Tensor, weight: Tensor, stride: tuple[int, int], padding: tuple[int, int], groups: int
-) -> Tensor:
+def _convolution(x: Tensor, weight: Tensor, stride: tuple[int, int], padding: tuple[int, int], groups: int) -> Tensor:
     view = _windows(x, (weight.shape[2], weight.shape[3]), stride, padding)
     images, channels, height, width = view.shape[:4]
     columns = view.permute(0, 2, 3, 1, 4, 5).reshape(images * height * width, groups, -1)

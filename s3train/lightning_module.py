@@ -82,7 +82,9 @@ class TrainingModule(lightning.LightningModule):
         images, labels = batch
         loss = functional.cross_entropy(self(images), labels, label_smoothing=self.recipe.smoothing)
         if not torch.isfinite(loss):
-            raise FloatingPointError(f"the loss is {loss.item()} at step {self.global_step}; try a smaller learning rate")
+            raise FloatingPointError(
+                f"the loss is {loss.item()} at step {self.global_step}; try a smaller learning rate"
+            )
         self.log("loss", loss, prog_bar=True)
         if self.shifted and self.recipe.regularizer:
             loss = loss + self.recipe.regularizer * dense_weight_regularizer(self.model)

@@ -14,14 +14,27 @@ def monitor_verilog(config: EngineConfig) -> str:
 
     The file's name comes from the plus-argument ``trace``. Logging in Verilog keeps Python out of the clock loop.
     """
+    # Only the ports are visible to Python; every other signal may be optimised away.
+    public = "/*verilator public_flat_rw*/"
     a, word, rows = config.activation_bits, config.word_bits, config.rows
     return f"""\
 module {TOP} (
-    input clk, input rst, input run,
-    input [{a - 1}:0] image__payload, input image__valid, output image__ready,
-    output [31:0] logits__value, output logits__last, output logits__valid, input logits__ready,
-    output [15:0] klass__payload, output klass__valid, input klass__ready,
-    output busy, output [1:0] error, output [31:0] cycles
+    input clk {public},
+    input rst {public},
+    input run {public},
+    input [{a - 1}:0] image__payload {public},
+    input image__valid {public},
+    output image__ready {public},
+    output [31:0] logits__value {public},
+    output logits__last {public},
+    output logits__valid {public},
+    input logits__ready {public},
+    output [15:0] klass__payload {public},
+    output klass__valid {public},
+    input klass__ready {public},
+    output busy {public},
+    output [1:0] error {public},
+    output [31:0] cycles {public}
 );
     wire trace_valid;
     wire [15:0] trace_address;

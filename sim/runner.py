@@ -96,10 +96,22 @@ def compile_simulation(
         (work / "engine.v").write_text(verilog)
         (work / "monitor.v").write_text(monitor)
         (work / "models.v").write_text(models)
-        args = ["-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-Wno-fatal", "-Wno-lint", "-Wno-style"]
+        args = [
+            "-O3",
+            "--x-assign",
+            "fast",
+            "--x-initial",
+            "fast",
+            "--noassert",
+            "-Wno-fatal",
+            "-Wno-lint",
+            "-Wno-style",
+        ]
         # Small functions and files: the compiler's time grows faster than their size.
         args += ["-Wno-MULTIDRIVEN", "--output-split-cfuncs", "500", "--output-split", "5000"]
-        args += ["--trace-fst"] if waves == "fst" else ["--trace"] if waves == "vcd" else []
+        # cocotb's runner makes every signal visible; the monitor names those that need to be.
+        args += ["--no-public-flat-rw"]
+        args += ["--trace-fst"] if waves == "fst" else []
         with _environment(env), _quiet(work / "build.log"):
             get_runner("verilator").build(
                 sources=[work / "engine.v", work / "monitor.v", work / "models.v"],
@@ -107,14 +119,14 @@ def compile_simulation(
                 build_dir=work,
                 build_args=args,
                 timescale=("1ns", "1ps"),
-                waves=False,
+                waves=waves is not None,
                 log_file=work / "verilator.log",
             )
         (work / "complete").touch()
         with contextlib.suppress(OSError):
             os.rename(work, target)
         return target
-    except SystemExit as error:
+    except (SystemExit, RuntimeError) as error:
         raise SimulatorError(f"Verilator could not compile the engine, see {_keep_log(work, cache)}") from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -186,6 +198,7 @@ def run_simulation(
                     plusargs=[f"+trace={trace}"],
                     results_xml=str(work / "results.xml"),
                     log_file=work / "cocotb.log",
+                    waves=waves_file is not None,
                     extra_env={"PYTHONPATH": os.pathsep.join(sys.path)},
                 )
             except (SystemExit, RuntimeError) as error:

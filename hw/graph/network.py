@@ -71,7 +71,9 @@ class Network:
         known = {self.input}
         names: set[str] = set()
         for i, node in enumerate(self.nodes):
-            need(isinstance(node.name, str) and 0 < len(node.name) <= 200, f"node {i}: name must be 1 to 200 characters")
+            need(
+                isinstance(node.name, str) and 0 < len(node.name) <= 200, f"node {i}: name must be 1 to 200 characters"
+            )
             need(node.name not in names, f"node {node.name!r}: the name is used twice")
             names.add(node.name)
             for name in node.inputs:

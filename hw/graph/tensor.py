@@ -48,9 +48,7 @@ class Tensor:
         for field in ("channels", "height", "width"):
             value = getattr(self, field)
             need(1 <= value <= MAX_SIZE, f"{where}: {field} is {value}, supported are 1 to {MAX_SIZE}")
-        need(
-            self.channels * self.height * self.width <= MAX_ELEMENTS, f"{where}: more than {MAX_ELEMENTS} elements"
-        )
+        need(self.channels * self.height * self.width <= MAX_ELEMENTS, f"{where}: more than {MAX_ELEMENTS} elements")
         need(2 <= self.bits <= 8, f"{where}: bits is {self.bits}, supported are 2 to 8")
         need(
             self.zero_point in (0, 1 << self.bits - 1),

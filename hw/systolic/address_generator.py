@@ -88,13 +88,14 @@ class AddressGenerator(wiring.Component):
         gap = Signal(2)
         waiting = Signal(2)
 
-        row_ends = Signal()
+        # Whether the next slot is the last one of its row, and in the last row: known a clock before.
+        row_ends = Signal(reset_less=True)
+        last_row = Signal(reset_less=True)
         ends = Signal()
         next_row = Signal(self.config.address_bits)
         m.d.comb += [
             self.slot.eq(active & self.go),
-            row_ends.eq(columns == 0),
-            ends.eq(self.slot & row_ends & (rows == 0)),
+            ends.eq(self.slot & row_ends & last_row),
             next_row.eq(row_address + layer.y_step),
             self.ready.eq((~active | (ends & (gap == 0))) & (waiting == 0)),
             self.address.eq(address),
@@ -114,8 +115,10 @@ class AddressGenerator(wiring.Component):
             m.d.sync += [pixel0.eq(0), swap.eq(0)]
             with m.If(row_ends):
                 m.d.sync += [
-                    columns.eq(layer.cols - 1),
+                    columns.eq(layer.cols),
+                    row_ends.eq(layer.cols == 1),
                     rows.eq(rows - 1),
+                    last_row.eq(rows == 2),
                     address.eq(next_row),
                     row_address.eq(next_row),
                     x.eq(row_x),
@@ -124,6 +127,7 @@ class AddressGenerator(wiring.Component):
             with m.Else():
                 m.d.sync += [
                     columns.eq(columns - 1),
+                    row_ends.eq(columns == 2),
                     address.eq(address + layer.x_step),
                     x.eq(x + layer.stride_x),
                 ]
@@ -137,8 +141,10 @@ class AddressGenerator(wiring.Component):
                 x.eq(self.instruction.x),
                 row_x.eq(self.instruction.x),
                 y.eq(self.y),
-                columns.eq(layer.cols - 1),
-                rows.eq(layer.rows - 1),
+                columns.eq(layer.cols),
+                row_ends.eq(layer.cols == 1),
+                rows.eq(layer.rows),
+                last_row.eq(layer.rows == 1),
                 first.eq(self.instruction.first),
                 last.eq(self.instruction.last),
                 swap.eq(self.instruction.weights),

@@ -13,9 +13,7 @@ def delayed(m: Module, value: Value, clocks: int, name: str, *, reset_less: bool
     return delay_line(m, value, clocks, name, reset_less=reset_less)[clocks]
 
 
-def delay_line(
-    m: Module, value: Value, clocks: int, name: str, *, reset_less: bool = True
-) -> list[Value]:
+def delay_line(m: Module, value: Value, clocks: int, name: str, *, reset_less: bool = True) -> list[Value]:
     """Return ``[value, value one clock ago, ..., value clocks ago]``."""
     taps: list[Value] = [value]
     for i in range(clocks):

@@ -140,9 +140,7 @@ class Engine(wiring.Component):
             addresses.instruction.eq(sequencer.instruction),
             addresses.base.eq(sequencer.base),
             addresses.y.eq(sequencer.y),
-            addresses.go.eq(
-                ~sequencer.request & Mux(addresses.last, schedule.last_free, schedule.read_free)
-            ),
+            addresses.go.eq(~sequencer.request & Mux(addresses.last, schedule.last_free, schedule.read_free)),
             schedule.residual_mode.eq(layer.residual),
             schedule.stores.eq(layer.classes == 0),
             schedule.issue_last.eq(issue_last),

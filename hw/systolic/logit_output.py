@@ -64,13 +64,16 @@ class LogitOutput(wiring.Component):
             argmax.value.eq(self.value),
             argmax.valid.eq(take),
             argmax.first.eq(fresh),
-            self.room.eq((fifo.level <= FIFO_DEPTH - self.config.groups_per_requantizer) & ~klass_valid),
             self.logits.valid.eq(fifo.r_rdy),
             self.logits.payload.as_value().eq(fifo.r_data),
             fifo.r_en.eq(self.logits.ready),
             self.klass.valid.eq(klass_valid),
             self.klass.payload.eq(argmax.index),
         ]
+        # A clock late, which does not matter: tiles of logits are further apart than that.
+        room = Signal()
+        m.d.comb += self.room.eq(room)
+        m.d.sync += room.eq((fifo.level <= FIFO_DEPTH - self.config.groups_per_requantizer) & ~klass_valid)
         m.d.sync += finished.eq(take & (left == 1))
         with m.If(take):
             m.d.sync += [left.eq(left - 1), fresh.eq(0)]

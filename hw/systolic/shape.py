@@ -45,7 +45,7 @@ def fit_widths(network: Network, config: EngineConfig) -> EngineConfig:
 
 
 def choose_config(network: Network, device: Device) -> EngineConfig:
-    """Return an engine for a network on a device: an 8 x 8 array, widths from the network's own weights.
+    """Return an engine for a network on a device: 8 x 8 cells (8 x 4 on an iCE40), widths from the network's weights.
 
     Raises
     ------
@@ -57,19 +57,17 @@ def choose_config(network: Network, device: Device) -> EngineConfig:
     block_words = 1 << 16
     base = EngineConfig(
         rows=8,
-        cols=8,
+        cols=4 if device.family is Family.ICE40 else 8,
         activation_bits=8,
         alphabet=alphabet,
         **_WIDEST,
         output_shift=20,
-        groups_per_requantizer=4 if device.family is Family.ICE40 else 2,
+        groups_per_requantizer=2,
         psum_depth=256 if device.family is Family.ICE40 else 512,
         constant_depth=1024,
         memory_words=16384 if spram else block_words,
         memory=MemoryKind.SPRAM if spram else MemoryKind.BLOCK,
     )
-    if alphabet.bits > 4:
-        base = replace(base, groups_per_requantizer=base.groups_per_requantizer * 2)
     config = fit_widths(network, base)
     if spram:
         compile_network(network, config)

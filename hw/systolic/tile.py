@@ -18,9 +18,7 @@ def row_token(config: EngineConfig) -> data.StructLayout:
     ``a0``/``a1`` are the two rows' lanes: activations, or (``load`` high) weight codes for one column group,
     ``code_pitch`` bits apart. ``swap`` marks the first activation that meets the weights loaded last.
     """
-    return data.StructLayout(
-        {"a0": config.activation_bits, "a1": config.activation_bits, "load": 1, "swap": 1}
-    )
+    return data.StructLayout({"a0": config.activation_bits, "a1": config.activation_bits, "load": 1, "swap": 1})
 
 
 class Tile(wiring.Component):

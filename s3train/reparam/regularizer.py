@@ -14,8 +14,7 @@ def s3_latents(model: nn.Module) -> list[nn.Parameter]:
     return [
         layer.parametrizations.weight.original  # type: ignore[union-attr, misc]
         for layer in model.modules()
-        if parametrize.is_parametrized(layer, "weight")
-        and isinstance(layer.parametrizations.weight[0], S3)  # type: ignore[union-attr, index]
+        if parametrize.is_parametrized(layer, "weight") and isinstance(layer.parametrizations.weight[0], S3)  # type: ignore[union-attr, index]
     ]
 
 

@@ -58,7 +58,9 @@ class Logits:
         )
         need(len(self.weight) <= 1000, f"node {self.name!r}: {len(self.weight)} classes, supported are up to 1000")
         need(
-            isinstance(self.bias, np.ndarray) and self.bias.dtype == np.int64 and self.bias.shape == self.weight.shape[:1],
+            isinstance(self.bias, np.ndarray)
+            and self.bias.dtype == np.int64
+            and self.bias.shape == self.weight.shape[:1],
             f"node {self.name!r}: bias must be {len(self.weight)} 64-bit integers",
         )
         need(

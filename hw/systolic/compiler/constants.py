@@ -63,9 +63,7 @@ def output_formula(
     zero points, ``-z·Σw``, and the corrections of the cells go into the addend.
     """
     if int(rescale.s.max()) > output_shift:
-        raise CompileError(
-            f"layer {node!r} shifts by {int(rescale.s.max())}, the engine by at most {output_shift}"
-        )
+        raise CompileError(f"layer {node!r} shifts by {int(rescale.s.max())}, the engine by at most {output_shift}")
     spare = output_shift - rescale.s
     scale = rescale.p + spare
     shifts = rescale.k + spare
@@ -108,7 +106,5 @@ def logit_formula(bias: Vector, sums: ColumnSums, source: Tensor) -> OutputFormu
     totals = np.concatenate([addends, addends + low, addends + high])
     return OutputFormula(
         channels=tuple(ChannelConstants(int(a)) for a in addends),
-        needs=Needs(
-            sums.width(source.maximum), signed_width(int(totals.min()), int(totals.max())), 0, 0
-        ),
+        needs=Needs(sums.width(source.maximum), signed_width(int(totals.min()), int(totals.max())), 0, 0),
     )

@@ -72,9 +72,7 @@ def choose_layouts(network: Network, config: EngineConfig) -> dict[str, Layout]:
     layouts: dict[str, Layout] = {}
     for name, tensor in network.tensors.items():
         if tensor.bits > config.activation_bits:
-            raise CompileError(
-                f"tensor {name!r} has {tensor.bits} bits, the engine stores {config.activation_bits}"
-            )
+            raise CompileError(f"tensor {name!r} has {tensor.bits} bits, the engine stores {config.activation_bits}")
         if name == network.input:
             layouts[name] = _image_layout(network, tensor, config)
         else:

@@ -53,12 +53,17 @@ class Lowering:
         weight = tiling.dense_weight(node.weight, node.groups)
         tiling.check_alphabet(node.name, weight, self.config.alphabet)
         tiles = [
-            (columns, tiling.window_passes(
-                weight, columns, self.layouts[node.input], (node.padding.top, node.padding.left), self.config
-            ))
+            (
+                columns,
+                tiling.window_passes(
+                    weight, columns, self.layouts[node.input], (node.padding.top, node.padding.left), self.config
+                ),
+            )
             for columns in tiling.channel_tiles(weight.shape[0], self.config)
         ]
-        macs = int(np.prod(node.weight.shape)) * self._map(node.output).tensor.height * self._map(node.output).tensor.width
+        macs = (
+            int(np.prod(node.weight.shape)) * self._map(node.output).tensor.height * self._map(node.output).tensor.width
+        )
         return self._layer(node.name, node.input, node.output, tiles, node.rescale, node.stride, node.residual, macs)
 
     def _add(self, node: Add) -> LayerPlan:
@@ -86,9 +91,7 @@ class Lowering:
         output = self._map(node.output)
         columns: Columns = list(range(self.config.cols))
         passes = [self._tap(columns, node.input, y, x) for y, x in taps]
-        plan = self._layer(
-            node.name, node.input, node.output, [(columns, passes)], node.rescale, (0, 0), None, 0
-        )
+        plan = self._layer(node.name, node.input, node.output, [(columns, passes)], node.rescale, (0, 0), None, 0)
         tile = replace(plan.tiles[0], output_step=1)
         return replace(plan, cols=output.groups, rows=1, x_step=1, y_step=0, tiles=(tile,))
 
@@ -250,8 +253,7 @@ class Lowering:
     def _constants(self, columns: Columns, formula: OutputFormula) -> tuple[ChannelConstants, ...]:
         """Constants of every column; a column without a channel gives 0."""
         return tuple(
-            formula.channels[c] if c is not None and c < len(formula.channels) else ChannelConstants()
-            for c in columns
+            formula.channels[c] if c is not None and c < len(formula.channels) else ChannelConstants() for c in columns
         )
 
     def _one_constant(self, rescale: Rescale) -> bool:

@@ -118,9 +118,7 @@ def column_sums(passes: Iterable[PassPlan], columns: list[int | None]) -> dict[i
     negative = np.where(stack < 0, stack, 0).sum(axis=(0, 1))
     borrows = borrow(stack[:, ::2], stack[:, 1::2]).sum(axis=(0, 1))
     return {
-        out: (int(positive[c]), int(negative[c]), int(borrows[c]))
-        for c, out in enumerate(columns)
-        if out is not None
+        out: (int(positive[c]), int(negative[c]), int(borrows[c])) for c, out in enumerate(columns) if out is not None
     }
 
 
@@ -138,9 +136,7 @@ def strip_rows(node: str, height: int, width: int, config: EngineConfig) -> int:
     for rows in range(min(height, config.psum_depth // width), 0, -1):
         if height % rows == 0:
             return rows
-    raise CompileError(
-        f"layer {node!r} has output rows of {width} pixels, the engine sums {config.psum_depth} at once"
-    )
+    raise CompileError(f"layer {node!r} has output rows of {width} pixels, the engine sums {config.psum_depth} at once")
 
 
 def check_alphabet(node: str, weights: Weights, alphabet: Alphabet) -> None:

@@ -1,0 +1,52 @@
+# Every target makes its own virtual environment; nothing needs root.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help demo test test-full lint format bench-accuracy bench-cell clean
+
+help:
+	@echo "make demo       train, export, generate, simulate, synthesise; ends with a table"
+	@echo "make test       linters, types and tests"
+	@echo "make test-full  the long checks too"
+	@echo "make bench-accuracy  accuracy over five seeds beside the float twin"
+	@echo "make bench-cell      logic cells of one cell of the array"
+
+$(STAMP): constraints.txt pyproject.toml
+	@for tool in $(PYTHON) g++; do command -v $$tool >/dev/null || { echo "$$tool is missing: shiftforge needs Python 3.11 or newer, g++ and make"; exit 1; }; done
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) --version)"; exit 1; }
+	@echo "== making the virtual environment $(VENV) and installing the pinned packages"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $(STAMP)
+
+demo: $(STAMP)
+	@$(BIN)/shiftforge demo
+
+lint: $(STAMP)
+	@echo "== ruff, mypy"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(STAMP)
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+test: lint
+	@echo "== pytest"
+	@$(BIN)/python -m pytest -n 2 -m 'not full'
+
+test-full: lint
+	@echo "== pytest, long checks too"
+	@$(BIN)/python -m pytest -n 2
+
+bench-accuracy: $(STAMP)
+	@$(BIN)/python -m bench.accuracy
+
+bench-cell: $(STAMP)
+	@$(BIN)/python -m bench.cell
+
+clean:
+	rm -rf build .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,278 @@
+"""From an engine's configuration and a board to bitstreams."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import statistics
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bitstreams.board import Board
+from bitstreams.toolchain import Toolchain, ToolError
+from bitstreams.top import Top
+from hw.devices import Family
+from hw.systolic.config import EngineConfig
+
+Report = Callable[[str], None]
+
+_MULTIPLIERS = ("SB_MAC16", "MULT18X18D", "ALU54B", "$mul", "$macc")
+
+
+@dataclass(frozen=True)
+class BoardResult:
+    """What an engine takes on a board.
+
+    Attributes
+    ----------
+    luts, luts_available : int
+        Logic cells (iCE40) or 4-input tables (ECP5) in use and there.
+    brams, brams_available, sprams, dsps : int
+        Block RAMs, UP5K single-port RAMs, multipliers (always 0).
+    fmax_mhz : dict
+        ``min``, ``median``, ``max`` over the seeds, and ``seeds``.
+    clock_mhz : float
+        Clock of the bitstream.
+    bitstream : str
+        File name of the bitstream, of the fastest seed.
+    """
+
+    board: str
+    luts: int
+    luts_available: int
+    brams: int
+    brams_available: int
+    sprams: int
+    dsps: int
+    fmax_mhz: dict[str, Any]
+    clock_mhz: float
+    bitstream: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as JSON types."""
+        return asdict(self)
+
+
+def build_board(
+    board: Board,
+    config: EngineConfig,
+    out: Path,
+    cache: Path,
+    *,
+    seeds: Sequence[int] = (1, 2, 3),
+    toolchain: Toolchain | None = None,
+    report: Report = lambda message: None,
+) -> BoardResult:
+    """Synthesise, place and route, pack.
+
+    Parameters
+    ----------
+    board : Board
+        Where the engine goes.
+    config : EngineConfig
+        The engine.
+    out : Path
+        Folder for the bitstream, the tools' reports and ``result.json``.
+    cache : Path
+        Results by digest of everything that goes in: design, options, tool versions.
+    seeds : sequence of int
+        Seeds of the placement, run side by side.
+    toolchain : Toolchain or None
+        The tools.
+    report : callable
+        Told what is being done.
+
+    Raises
+    ------
+    ToolError
+        If the engine does not fit the device, or a tool fails.
+    """
+    tools = toolchain or Toolchain()
+    platform = board.platform()
+    with _quiet_tools():
+        plan = platform.build(Top(board, config), do_build=False, build_dir="build")
+    design = _text(plan.files["top.il"])
+    pins_name = "top.pcf" if board.device.family is Family.ICE40 else "top.lpf"
+    pins = _text(plan.files[pins_name])
+    nextpnr = f"nextpnr-{board.device.family.value}"
+    pack = "icepack" if board.device.family is Family.ICE40 else "ecppack"
+    key = _digest(
+        [
+            design,
+            pins,
+            str(board.nextpnr),
+            _script(board),
+            str(sorted(seeds)),
+            *(tools.version(t) for t in ("yosys", nextpnr)),
+        ]
+    )
+    stored = cache / f"{board.name}-{key}"
+    if not (stored / "result.json").exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{board.name}-", dir=cache))
+        try:
+            (work / "top.il").write_text(design)
+            (work / pins_name).write_text(pins)
+            report(f"{board.title}: synthesis")
+            tools.run("yosys", ["-q", "-p", _script(board)], work, "yosys.log")
+            _check_no_multiplier(work)
+            _check_fits(board, json.loads((work / "cells.json").read_text()))
+            report(f"{board.title}: place and route, seeds {', '.join(map(str, seeds))}")
+            reports = _place(tools, nextpnr, board, work, pins_name, seeds)
+            best = max(reports, key=lambda seed: reports[seed]["fmax"])
+            suffix = "bin" if pack == "icepack" else "bit"
+            name = f"{board.name}.{suffix}"
+            routed = f"seed{best}.{'asc' if pack == 'icepack' else 'config'}"
+            tools.run(pack, [routed, name], work, f"{pack}.log")
+            result = _result(board, reports, best, name)
+            (work / "result.json").write_text(json.dumps(result.to_json(), indent=2) + "\n")
+            with contextlib.suppress(OSError):
+                os.rename(work, stored)
+        finally:
+            tools.stop()
+            shutil.rmtree(work, ignore_errors=True)
+    _publish(stored, out)
+    return BoardResult(**json.loads((stored / "result.json").read_text()))
+
+
+def _script(board: Board) -> str:
+    """Yosys: count multipliers before anything is mapped, then synthesise.
+
+    Few clock enables: the logic cells of an iCE40 tile share one, and a tile of a small set stays half empty. The
+    enable of a lone flip-flop costs nothing in the table that it brings along.
+    """
+    synth = "synth_ice40 -device u -dffe_min_ce_use 48" if board.device.family is Family.ICE40 else "synth_ecp5"
+    if board.device.family is Family.ICE40 and not board.device.sprams:
+        synth = "synth_ice40 -device hx -dffe_min_ce_use 48"
+    return (
+        "read_rtlil top.il; hierarchy -top top; proc; opt_clean; tee -q -o operators.json stat -json; "
+        f"{synth} -top top -json top.json; tee -q -o cells.json stat -json"
+    )
+
+
+def _check_no_multiplier(work: Path) -> None:
+    for file in ("operators.json", "cells.json"):
+        modules = json.loads((work / file).read_text())["modules"]
+        for name, module in modules.items():
+            for cell in module.get("num_cells_by_type", {}):
+                if cell in _MULTIPLIERS:
+                    raise ToolError(f"the design has a multiplier: {cell} in {name}")
+
+
+def _check_fits(board: Board, cells: dict[str, Any]) -> None:
+    """Raise before placement if a resource is clearly short; tables alone are a lower bound of logic cells."""
+    count = cells["design"]["num_cells_by_type"]
+    device = board.device
+    ice = device.family is Family.ICE40
+    needs = {
+        "lookup tables": (count.get("SB_LUT4" if ice else "LUT4", 0), device.luts),
+        "block RAMs": (count.get("SB_RAM40_4K" if ice else "DP16KD", 0), device.block_rams),
+        "SPRAMs": (count.get("SB_SPRAM256KA", 0), device.sprams),
+    }
+    for what, (need, have) in needs.items():
+        if need > have:
+            raise ToolError(f"{board.title} has {have} {what}, the engine needs {need} ({need - have} too many)")
+
+
+def _place(
+    tools: Toolchain, nextpnr: str, board: Board, work: Path, pins: str, seeds: Sequence[int]
+) -> dict[int, dict[str, Any]]:
+    ice = board.device.family is Family.ICE40
+
+    def one(seed: int) -> dict[str, Any]:
+        routed = f"seed{seed}.{'asc' if ice else 'config'}"
+        arguments = [
+            *board.nextpnr,
+            "--json", "top.json",
+            *(("--pcf", pins, "--asc", routed) if ice else ("--lpf", pins, "--textcfg", routed)),
+            "--seed", str(seed),
+            "--freq", str(board.clock_mhz),
+            "--report", f"seed{seed}.json",
+            "--timing-allow-fail",
+        ]  # fmt: skip
+        tools.run(nextpnr, arguments, work, f"seed{seed}.log")
+        answer: dict[str, Any] = json.loads((work / f"seed{seed}.json").read_text())
+        answer["fmax"] = _engine_clock(answer["fmax"])
+        return answer
+
+    with ThreadPoolExecutor(max_workers=max(1, os.cpu_count() or 1)) as pool:
+        futures = {seed: pool.submit(one, seed) for seed in seeds}
+        try:
+            return {seed: future.result() for seed, future in futures.items()}
+        except BaseException:
+            for future in futures.values():
+                future.cancel()
+            tools.stop()
+            raise
+
+
+def _engine_clock(clocks: dict[str, dict[str, float]]) -> float:
+    """Return the fmax of the engine's clock: the slowest one, since nothing else does any work."""
+    return min(clock["achieved"] for clock in clocks.values())
+
+
+def _result(board: Board, reports: dict[int, dict[str, Any]], best: int, bitstream: str) -> BoardResult:
+    ice = board.device.family is Family.ICE40
+    use = reports[best]["utilization"]
+
+    def used(name: str) -> int:
+        return int(use.get(name, {}).get("used", 0))
+
+    speeds = [reports[seed]["fmax"] for seed in reports]
+    return BoardResult(
+        board=board.name,
+        luts=used("ICESTORM_LC" if ice else "TRELLIS_COMB"),
+        luts_available=board.device.luts,
+        brams=used("ICESTORM_RAM" if ice else "DP16KD"),
+        brams_available=board.device.block_rams,
+        sprams=used("ICESTORM_SPRAM"),
+        dsps=used("ICESTORM_DSP" if ice else "MULT18X18D") + used("ALU54B"),
+        fmax_mhz={
+            "min": round(min(speeds), 2),
+            "median": round(statistics.median(speeds), 2),
+            "max": round(max(speeds), 2),
+            "seeds": {str(seed): round(reports[seed]["fmax"], 2) for seed in reports},
+        },
+        clock_mhz=board.clock_mhz,
+        bitstream=bitstream,
+    )
+
+
+def _publish(stored: Path, out: Path) -> None:
+    """Copy the results a user wants; the netlist stays in the cache."""
+    out.mkdir(parents=True, exist_ok=True)
+    for file in stored.iterdir():
+        if file.suffix in (".bin", ".bit", ".log") or (file.suffix == ".json" and file.name != "top.json"):
+            temporary = out / f".{file.name}.tmp"
+            shutil.copy2(file, temporary)
+            os.replace(temporary, out / file.name)
+
+
+def _digest(parts: Sequence[str]) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
+
+
+def _text(content: str | bytes) -> str:
+    return content.decode() if isinstance(content, bytes) else content
+
+
+@contextlib.contextmanager
+def _quiet_tools() -> Iterator[None]:
+    """amaranth-boards looks for its tools when a plan is made; nothing is run here."""
+    names = {"YOSYS": "yosys", "NEXTPNR_ICE40": "nextpnr-ice40", "ICEPACK": "icepack",
+             "NEXTPNR_ECP5": "nextpnr-ecp5", "ECPPACK": "ecppack"}  # fmt: skip
+    before = dict(os.environ)
+    tools = Toolchain()
+    try:
+        os.environ.update({variable: tools.command(tool) for variable, tool in names.items()})
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

@@ -1,0 +1,56 @@
+"""A board's top level: clock, UART, link, engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth import Module
+from amaranth.hdl import Elaboratable
+from amaranth.lib import wiring
+
+from bitstreams.board import Board
+from hw.bus import FrameLink, UartReceiver, UartTransmitter
+from hw.systolic.config import EngineConfig
+from hw.systolic.engine import Engine
+
+
+class Top(Elaboratable):
+    """An engine behind a UART.
+
+    Parameters
+    ----------
+    board : Board
+        Where it goes.
+    config : EngineConfig
+        Shape of the engine; 8-bit activations, since the link carries bytes.
+    """
+
+    def __init__(self, board: Board, config: EngineConfig) -> None:
+        if config.activation_bits != 8:
+            raise ValueError(f"the UART link carries 8-bit activations, the engine has {config.activation_bits}")
+        self.board = board
+        self.config = config
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        clock = self.board.add_clock(m, platform)
+        platform.add_clock_constraint(clock, self.board.clock_mhz * 1e6)
+        divisor = round(self.board.clock_mhz * 1e6 / self.board.baud)
+        m.submodules.receiver = receiver = UartReceiver(divisor)
+        m.submodules.transmitter = transmitter = UartTransmitter(divisor)
+        m.submodules.link = link = FrameLink()
+        m.submodules.engine = engine = Engine(self.config)
+        uart = platform.request("uart", 0)
+        m.d.comb += [
+            receiver.rx.eq(uart.rx.i),
+            uart.tx.o.eq(transmitter.tx),
+            engine.run.eq(link.run),
+            link.error.eq(engine.status.error),
+            link.cycles.eq(engine.status.cycles),
+        ]
+        wiring.connect(m, receiver.o, link.i)
+        wiring.connect(m, link.o, transmitter.i)
+        wiring.connect(m, link.image, engine.image)
+        wiring.connect(m, engine.logits, link.logits)
+        wiring.connect(m, engine.klass, link.klass)
+        return m

@@ -1,0 +1,30 @@
+"""``shiftforge export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.console import console, data_folder, fails_clearly
+
+
+@fails_clearly
+def run(
+    folder: Annotated[Path, typer.Argument(help="folder of a finished run")],
+    out: Annotated[Path | None, typer.Option(help="the .s3net file")] = None,
+    samples: Annotated[int, typer.Option(help="test images kept for simulation")] = 200,
+) -> None:
+    """Write a trained network as integers, and what PyTorch's integer reference makes of some test images."""
+    from hw.graph import save
+    from s3train.reference import make_reference, save_reference
+    from s3train.train import export_run
+
+    network, model, data = export_run(folder, data_folder())
+    target = out or Path(f"{folder}.s3net")
+    save(network, target)
+    reference = make_reference(model, network, data, samples)
+    save_reference(reference, target.with_suffix(".reference.npz"))
+    console.print(f"{target}: {len(network.nodes)} operations, {len(reference.images)} test images beside it")
+    console.print(f"next: shiftforge check {target} --board icebreaker")

@@ -1,0 +1,20 @@
+"""Entry point of ``shiftforge``: one thin file a verb."""
+
+from __future__ import annotations
+
+import typer
+
+from cli import check, demo, export, generate, simulate, synth, train
+
+app = typer.Typer(
+    name="shiftforge",
+    help="A PyTorch network goes in, a chip without a single multiplier comes out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
+for module in (train, export, check, generate, simulate, synth, demo):
+    app.command(name=module.__name__.rsplit(".", 1)[-1])(module.run)
+
+if __name__ == "__main__":
+    app()

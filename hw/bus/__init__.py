@@ -1,0 +1,6 @@
+"""Links between an engine and a host."""
+
+from hw.bus.frame_link import FrameLink
+from hw.bus.uart import UartReceiver, UartTransmitter
+
+__all__ = ["FrameLink", "UartReceiver", "UartTransmitter"]

@@ -1,0 +1,104 @@
+"""UART, eight data bits, no parity, one stop bit."""
+
+from __future__ import annotations
+
+from amaranth import Cat, Const, Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.cdc import FFSynchronizer
+from amaranth.lib.wiring import In, Out
+
+
+def check_divisor(divisor: int) -> None:
+    """Raise ``ValueError`` unless a bit takes 4 to 65535 clocks."""
+    if not 4 <= divisor <= 65535:
+        raise ValueError(f"a UART bit must take 4 to 65535 clocks, got {divisor}")
+
+
+class UartReceiver(wiring.Component):
+    """Bytes from a serial line. A byte that is not taken before the next one is complete is lost.
+
+    Parameters
+    ----------
+    divisor : int
+        Clocks of a bit.
+
+    Ports
+    -----
+    rx : in, asynchronous; high when idle
+    o : stream of 8 bits, out
+
+    Latency
+    -------
+    A byte is valid 9.5 bits and three clocks after the falling edge of its start bit.
+    """
+
+    def __init__(self, divisor: int) -> None:
+        check_divisor(divisor)
+        self.divisor = divisor
+        super().__init__({"rx": In(1, init=1), "o": Out(stream.Signature(8))})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        rx = Signal(init=1)
+        m.submodules.synchronizer = FFSynchronizer(self.rx, rx, init=1)
+        clocks = Signal(range(self.divisor + self.divisor // 2))
+        left = Signal(range(10))
+        bits = Signal(8)
+        valid = Signal()
+        m.d.comb += [self.o.payload.eq(bits), self.o.valid.eq(valid)]
+        with m.If(self.o.ready):
+            m.d.sync += valid.eq(0)
+        with m.If(left == 0):
+            with m.If(~rx):
+                # From the edge to the middle of the first data bit.
+                m.d.sync += [left.eq(9), clocks.eq(self.divisor + self.divisor // 2 - 1)]
+        with m.Elif(clocks != 0):
+            m.d.sync += clocks.eq(clocks - 1)
+        with m.Else():
+            m.d.sync += [clocks.eq(self.divisor - 1), left.eq(left - 1)]
+            with m.If(left == 1):
+                # The stop bit must be high.
+                m.d.sync += valid.eq(rx)
+            with m.Else():
+                m.d.sync += bits.eq(Cat(bits[1:], rx))
+        return m
+
+
+class UartTransmitter(wiring.Component):
+    """Bytes onto a serial line.
+
+    Parameters
+    ----------
+    divisor : int
+        Clocks of a bit.
+
+    Ports
+    -----
+    i : stream of 8 bits, in
+    tx : out; high when idle
+
+    Latency
+    -------
+    Ten bits a byte; the start bit begins one clock after the transfer.
+    """
+
+    def __init__(self, divisor: int) -> None:
+        check_divisor(divisor)
+        self.divisor = divisor
+        super().__init__({"i": In(stream.Signature(8)), "tx": Out(1, init=1)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        clocks = Signal(range(self.divisor))
+        left = Signal(range(11))
+        bits = Signal(10, init=0x3FF)
+        m.d.comb += [self.tx.eq(bits[0]), self.i.ready.eq(left == 0)]
+        with m.If(left == 0):
+            with m.If(self.i.valid):
+                m.d.sync += [bits.eq(Cat(Const(0, 1), self.i.payload, Const(1, 1))), left.eq(10)]
+                m.d.sync += clocks.eq(self.divisor - 1)
+        with m.Elif(clocks != 0):
+            m.d.sync += clocks.eq(clocks - 1)
+        with m.Else():
+            m.d.sync += [bits.eq(Cat(bits[1:], Const(1, 1))), left.eq(left - 1), clocks.eq(self.divisor - 1)]
+        return m

@@ -1,0 +1,133 @@
+"""The build folder: what ``generate`` writes and ``simulate`` and ``synth`` read."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from hw.devices import Device
+from hw.graph import Network, digest, load, save
+from hw.systolic.compiler import CompiledNetwork, compile_network
+from hw.systolic.config import EngineConfig
+from hw.systolic.shape import choose_config
+from hw.systolic.verilog import emit_verilog
+
+FORMAT = 1
+
+
+class BuildError(ValueError):
+    """A folder is not a complete build; the sentence says what is missing or wrong."""
+
+
+@dataclass(frozen=True, eq=False)
+class Build:
+    """A generated engine.
+
+    Attributes
+    ----------
+    folder : Path
+        Where it is.
+    board : str
+        Name of the board that it was generated for.
+    compiled : CompiledNetwork
+        The program, for the engine's configuration.
+    verilog : str
+        The engine.
+    """
+
+    folder: Path
+    board: str
+    compiled: CompiledNetwork
+    verilog: str
+
+
+def generate(network: Network, board: str, device: Device, out: Path, *, config: EngineConfig | None = None) -> Build:
+    """Write a build folder: ``network.s3net``, ``engine.v``, ``program.hex`` and ``build.json``.
+
+    Parameters
+    ----------
+    network : Network
+        What the engine is to run.
+    board, device : str, Device
+        Where it is to run.
+    out : Path
+        The folder; its files are replaced one by one, ``build.json`` last.
+    config : EngineConfig or None
+        The engine, or ``None`` to choose one.
+
+    Raises
+    ------
+    CompileError
+        If the network does not fit.
+    """
+    config = config or choose_config(network, device)
+    compiled = compile_network(network, config)
+    key = digest(network)
+    header = [
+        f"shiftforge engine for {network.name} (sha256 {key[:16]}) on {board}",
+        f"{config.rows} x {config.cols} shift-add cells, {config.activation_bits}-bit activations, "
+        f"weights {config.alphabet}, {config.acc_width}-bit sums",
+        f"{len(compiled.words)} words of program and weights, {compiled.predicted_cycles} clocks an inference",
+        f"amaranth {version('amaranth')}",
+    ]
+    verilog = emit_verilog(config, header)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "build.json").unlink(missing_ok=True)
+    save(network, out / "network.s3net")
+    _write(out / "engine.v", verilog)
+    digits = config.word_bits // 4
+    _write(out / "program.hex", "".join(f"{word:0{digits}x}\n" for word in compiled.words))
+    _write(out / "build.json", json.dumps(_description(compiled, board, key), indent=2) + "\n")
+    return Build(out, board, compiled, verilog)
+
+
+def open_build(folder: Path) -> Build:
+    """Read a build folder; ``BuildError`` if it is not complete."""
+    try:
+        description: dict[str, Any] = json.loads((folder / "build.json").read_text())
+        verilog = (folder / "engine.v").read_text()
+        network = load(folder / "network.s3net")
+        if description["format"] != FORMAT:
+            raise BuildError(f"{folder}: build format {description['format']}, this program reads {FORMAT}")
+        config = EngineConfig.from_json(description["config"])
+        board = str(description["board"])
+    except FileNotFoundError as error:
+        name = Path(error.filename or "file").name
+        raise BuildError(f"{folder}: not a build folder ({name} is missing); run shiftforge generate") from error
+    except (KeyError, TypeError, json.JSONDecodeError, OSError) as error:
+        raise BuildError(f"{folder}: build.json is damaged ({error}); run shiftforge generate again") from error
+    return Build(folder, board, compile_network(network, config), verilog)
+
+
+def _description(compiled: CompiledNetwork, board: str, key: str) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "board": board,
+        "network": {"name": compiled.network.name, "sha256": key},
+        "config": compiled.config.to_json(),
+        "predicted_cycles": compiled.predicted_cycles,
+        "busy": round(compiled.busy, 4),
+        "memory": {
+            "words": compiled.config.memory_words,
+            "used": compiled.memory_words,
+            "instructions": compiled.program.instructions,
+            "constants": compiled.program.constants,
+            "weights": compiled.program.weights,
+            "maps": {name: {"address": m.base, "words": m.words} for name, m in compiled.layouts.items()},
+        },
+        "layers": [
+            {"node": layer.node, "clocks": layer.clocks, "slots": layer.slots, "macs": layer.macs}
+            for layer in compiled.layer_clocks
+        ],
+        "tools": {"amaranth": version("amaranth")},
+    }
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(text)
+    os.replace(temporary, path)

@@ -1,0 +1,67 @@
+"""The PyTorch integer reference's stored tensors, kept for the hardware to be compared with."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+from torch.fx import GraphModule
+
+from hw.graph import Network
+from s3train.data import ImageData
+from s3train.integer import IntegerModel
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """Test images, their labels, and what the PyTorch integer reference makes of them.
+
+    Attributes
+    ----------
+    images : uint8 (images, channels, height, width)
+        Stored numbers.
+    labels : int64 (images,)
+        Classes.
+    stored : dict
+        Every stored tensor by its name in the integer network, and the logits by the last node's name.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    stored: dict[str, np.ndarray]
+
+
+def make_reference(model: nn.Module, network: Network, data: ImageData, count: int) -> Reference:
+    """Run the integer reference on the first ``count`` test images."""
+    assert isinstance(model, GraphModule)
+    images = data.test_images[:count]
+    named = IntegerModel(model, data.format).run(images)
+    stored = {}
+    for node in network.nodes:
+        values = named[node.name].numpy()
+        if node is network.logits:
+            stored[node.name] = values
+        else:
+            stored[node.output] = values.reshape(len(values), *network.tensor(node.output).shape)
+    return Reference(images.numpy(), data.test_labels[:count].numpy(), stored)
+
+
+def save_reference(reference: Reference, path: Path) -> None:
+    """Write a reference as one compressed file of arrays."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("wb") as file:
+        np.savez_compressed(
+            file, images=reference.images, labels=reference.labels,
+            **{f"stored.{name}": values for name, values in reference.stored.items()},
+        )  # fmt: skip
+    os.replace(temporary, path)
+
+
+def load_reference(path: Path) -> Reference:
+    """Read a reference."""
+    with np.load(path, allow_pickle=False) as arrays:
+        stored = {name.removeprefix("stored."): arrays[name] for name in arrays.files if name.startswith("stored.")}
+        return Reference(arrays["images"], arrays["labels"], stored)

@@ -1,0 +1,174 @@
+"""Fake-quantised evaluation = integer reference = numpy reference, on every stored activation."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from s3train import TensorFormat, convert, export
+from s3train.data import load_digits
+from s3train.formats import UnsupportedModelError
+from s3train.integer import IntegerModel
+from s3train.models import build_model
+
+FORMATS = {"unsigned": TensorFormat(5, 0, 4), "signed": TensorFormat(8, 128, 7)}
+
+
+class Depthwise(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(1, 8, 3, 1, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU(),
+            nn.Conv2d(8, 8, 3, 2, 1, groups=8, bias=False), nn.BatchNorm2d(8),
+            nn.Conv2d(8, 12, 1, bias=False), nn.BatchNorm2d(12), nn.ReLU(),
+            nn.AvgPool2d(3, 3), nn.Flatten(),
+        )  # fmt: skip
+        self.classifier = nn.Linear(12, 10)
+
+    def forward(self, x):
+        return self.classifier(self.layers(x))
+
+
+class OneDimensional(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv1d(1, 8, 5, 2, 2, bias=False)
+        self.bn1 = nn.BatchNorm1d(8)
+        self.conv2 = nn.Conv1d(8, 8, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm1d(8)
+        self.classifier = nn.Linear(8 * 32, 10)
+
+    def forward(self, x):
+        y = torch.relu(self.bn1(self.conv1(x)))
+        y = torch.relu(self.bn2(self.conv2(y)) + y)
+        return self.classifier(y.flatten(1))
+
+
+def trained(model, fmt, images, bits=3, **options):
+    """A few steps at a high rate: every parameter has moved, some factors are negative."""
+    torch.manual_seed(1)
+    network = convert(model, image=fmt, bits=bits, **options)
+    optimizer = torch.optim.SGD(network.parameters(), 0.05)
+    for _ in range(4):
+        loss = network(images).square().mean() * 1e-3
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    for name, parameter in network.named_parameters():
+        if name.endswith("gamma"):
+            parameter.data[::3] *= -1
+    return network.eval()
+
+
+def check(network, fmt, shape, images):
+    exported = export(network, fmt, shape)
+    stored = exported.run(images.numpy().astype(np.uint8).reshape(len(images), *exported.tensor("image").shape))
+    integer = IntegerModel(network, fmt).run(images)
+    real = (images.double() - fmt.zero_point) * 2.0**-fmt.exponent
+    evaluated = {}
+    interpreter = torch.fx.Interpreter(network)
+    original = interpreter.run_node
+
+    def keep(node):
+        evaluated[node.name] = original(node)
+        return evaluated[node.name]
+
+    interpreter.run_node = keep
+    with torch.no_grad():
+        interpreter.run(real.float())
+    compared = 0
+    for node in exported.nodes:
+        values = integer[node.name]
+        got = stored[node.output]
+        assert np.array_equal(values.numpy().reshape(got.shape), got), node.name
+        tensor = exported.tensors.get(node.output)
+        exponent, zero = (tensor.exponent, tensor.zero_point) if tensor else (node.exponent, 0)
+        fake = evaluated[node.name].double() * 2.0**exponent + zero
+        assert torch.equal(fake.reshape(got.shape), torch.from_numpy(got).double()), node.name
+        compared += got.size
+    assert compared > 100
+
+
+@pytest.mark.parametrize("sign", FORMATS)
+@pytest.mark.parametrize("bits", [2, 3, 4])
+def test_the_residual_network_is_the_same_on_real_images(sign, bits):
+    fmt = FORMATS[sign]
+    images = load_digits().test_images[:30].long() + (120 if fmt.zero_point else 0)
+    real = (images.float() - fmt.zero_point) * 2.0**-fmt.exponent
+    network = trained(build_model("small_resnet", (1, 8, 8), 10), fmt, real, bits)
+    extreme = torch.stack([torch.zeros(1, 8, 8), torch.full((1, 8, 8), fmt.maximum)]).long()
+    check(network, fmt, (1, 8, 8), torch.cat([images, extreme]))
+
+
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [
+        (build_model("mlp", (1, 8, 8), 10), (1, 8, 8)),
+        (build_model("small_resnet", (1, 28, 28), 10), (1, 28, 28)),
+        (Depthwise(), (1, 8, 8)),
+        (OneDimensional(), (1, 64)),
+    ],
+    ids=["mlp", "with max pool", "depthwise and a window that is no power of two", "one-dimensional"],
+)
+def test_other_networks_are_the_same(model, shape):
+    fmt = TensorFormat(8, 0, 8)
+    images = torch.randint(0, 256, (8, *shape))
+    check(trained(model, fmt, images.float() / 256), fmt, shape, images)
+
+
+def test_four_bit_activations_and_one_term_are_the_same():
+    fmt = TensorFormat(5, 0, 4)
+    images = load_digits().test_images[:20].long()
+    network = trained(build_model("small_resnet", (1, 8, 8), 10), fmt, images.float() / 16, activation_bits=4, terms=1)
+    check(network, fmt, (1, 8, 8), images)
+
+
+def test_the_integer_reference_makes_no_float_tensor():
+    fmt = TensorFormat(5, 0, 4)
+    images = load_digits().test_images[:4]
+    network = trained(build_model("small_resnet", (1, 8, 8), 10), fmt, images.float() / 16)
+    reference = IntegerModel(network, fmt)
+
+    class NoFloat(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            out = func(*args, **(kwargs or {}))
+            for value in out if isinstance(out, tuple | list) else [out]:
+                assert not (isinstance(value, torch.Tensor) and value.is_floating_point()), func
+            return out
+
+    with NoFloat():
+        reference.run(images)
+
+
+class Gelu(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 8, 3, bias=False)
+        self.bn = nn.BatchNorm2d(8)
+        self.act = nn.GELU()
+        self.classifier = nn.Linear(8, 10)
+
+    def forward(self, x):
+        return self.classifier(self.act(self.bn(self.conv(x))).mean((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (Gelu(), "act: GELU is unsupported"),
+        (nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 2)), "0: a bias"),
+        (nn.Sequential(nn.Conv2d(1, 4, 3, bias=False), nn.ReLU(), nn.Flatten(), nn.Linear(4, 2)), "0: a batch norm"),
+        (nn.Sequential(nn.Conv2d(1, 4, 3, dilation=2, bias=False), nn.BatchNorm2d(4)), "0: dilation"),
+        (nn.Sequential(nn.Conv2d(1, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU()), "last layer must be a Linear"),
+    ],
+)
+def test_an_unsupported_part_is_named(model, message):
+    with pytest.raises(UnsupportedModelError, match=message):
+        convert(model, image=TensorFormat(8, 0, 8))
+
+
+def test_a_layer_that_stays_float_cannot_be_exported():
+    network = convert(build_model("mlp", (1, 8, 8), 10), image=TensorFormat(8, 0, 8), skip=("classifier",))
+    with pytest.raises(UnsupportedModelError):
+        export(network, TensorFormat(8, 0, 8), (1, 8, 8))

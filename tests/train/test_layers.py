@@ -1,0 +1,58 @@
+import pytest
+import torch
+
+from s3train.layers import ActivationQuantizer, round_factor
+
+
+def candidates():
+    values = []
+    for e in range(-17, 10):
+        values.append((2.0**e, 0, e, 0))
+        values += [(2.0**e * (1 + t * 2.0**-j), 1, e, j) for t in (-1, 1) for j in range(1, 5)]
+    return values
+
+
+def test_the_factor_is_the_nearest_one_and_the_smaller_on_a_tie():
+    torch.manual_seed(0)
+    m = torch.cat([torch.randn(500), torch.tensor([1.03125, 1.0, 1.4999, 1.75, 0.96875, -1.03125, 1.8125])]).double()
+    found = round_factor(m)
+    values = sorted({v for v, *_ in candidates()})
+    for wanted, got in zip(m.abs().tolist(), found.value.abs().tolist(), strict=True):
+        if wanted > 2.0**-10:
+            assert got == min(values, key=lambda v: (abs(v - wanted), v)), wanted
+    assert torch.equal(found.value, round_factor(found.value).value)
+    assert bool(((found.t == 0) == (found.j == 0)).all())
+    assert bool((torch.sign(found.value) == torch.where(m >= 0, 1.0, -1.0)).all())
+
+
+def test_one_term_gives_powers_of_two():
+    found = round_factor(torch.tensor([0.3, 0.7, 1.4, 3.1]).double(), terms=1)
+    assert found.value.tolist() == [0.25, 0.5, 1.0, 4.0]
+    assert not found.t.any()
+
+
+def test_a_factor_of_zero_is_the_smallest_power():
+    found = round_factor(torch.zeros(1))
+    assert found.value.tolist() == [2.0**-16]
+
+
+def test_half_goes_up_and_the_ends_are_clamped():
+    quantizer = ActivationQuantizer(4).eval()
+    quantizer.latent_exponent.data.fill_(0.0)
+    x = torch.tensor([-3.0, 0.5, 1.5, 2.49, 99.0])
+    assert quantizer(x).tolist() == [0, 1, 2, 2, 15]
+    signed = ActivationQuantizer(4, signed=True).eval()
+    signed.latent_exponent.data.fill_(0.0)
+    assert signed(torch.tensor([-9.0, -0.5, -1.5, 7.6])).tolist() == [-8, 0, -1, 7]
+
+
+def test_the_first_batch_sets_the_scale():
+    quantizer = ActivationQuantizer(8).train()
+    quantizer(torch.tensor([0.0, 100.0]))
+    assert quantizer.format.exponent == 1
+
+
+@pytest.mark.parametrize("bits", [1, 9])
+def test_other_bits_are_refused(bits):
+    with pytest.raises(ValueError, match="2 to 8 bits"):
+        ActivationQuantizer(bits)

@@ -1,0 +1,57 @@
+import gzip
+import urllib.request
+
+import numpy as np
+import pytest
+
+from s3train.data import DataError, load_data, load_digits
+from s3train.data.mnist import read_idx
+from s3train.train import RunError, load_run, train
+
+
+def test_the_digits_split_is_fixed_and_stratified():
+    data = load_digits()
+    assert len(data.test_images) == 359 and len(data.train_images) == 1438
+    counts = data.test_labels.bincount()
+    assert counts.min() >= 34 and counts.max() <= 37
+    assert int(data.train_images.max()) == 16
+
+
+def test_a_short_training_learns_is_kept_and_not_repeated(tmp_path):
+    options = {"out": tmp_path / "run", "data_folder": tmp_path, "epochs": 3, "progress": False}
+    first = train("mlp", "digits", **options)
+    assert first.accuracy > 0.5
+    assert first.integer_accuracy == first.accuracy
+    again = train("mlp", "digits", **options)
+    assert again == first
+    model, config, _ = load_run(tmp_path / "run", tmp_path)
+    assert config.model == "mlp" and not model.training
+
+
+def test_missing_mnist_says_which_files_go_where(tmp_path, monkeypatch):
+    def refused(*args, **kwargs):
+        raise OSError("no network")
+
+    monkeypatch.setattr(urllib.request, "urlopen", refused)
+    with pytest.raises(DataError, match="train-images-idx3-ubyte.*t10k-labels-idx1-ubyte"):
+        load_data("mnist", tmp_path)
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    file = tmp_path / "x.gz"
+    file.write_bytes(gzip.compress(b"\0\0\x08\x01\0\0\0\x05ab"))
+    with pytest.raises(DataError, match="x.gz: 2 bytes of data"):
+        read_idx(file)
+    file.write_bytes(gzip.compress(b"\0\0\x08\x01\0\0\0\x02ab"))
+    assert np.array_equal(read_idx(file), np.frombuffer(b"ab", np.uint8))
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path):
+    with pytest.raises(RunError, match=r"no finished run here \(config.json is missing\)"):
+        load_run(tmp_path, tmp_path)
+
+
+def test_an_unknown_data_set_is_refused(tmp_path):
+    with pytest.raises(DataError, match="supported are digits, mnist"):
+        load_data("imagenet", tmp_path)
