@@ -40,7 +40,8 @@ def run(
         table.add_row(node.name, type(node).__name__, shape, f"{clocks[node.name]:,}", str(widths[node.name]))
     console.print(table)
     console.print(
-        f"engine: {config.rows} x {config.cols} cells, {config.acc_width}-bit sums; memory {compiled.memory_words:,} of "
+        f"engine: {config.rows} x {config.cols} cells, {config.acc_width}-bit sums; "
+        f"memory {compiled.memory_words:,} of "
         f"{config.memory_words:,} words; {compiled.predicted_cycles:,} clocks an image, busy {compiled.busy:.0%}: "
         f"{target.clock_mhz * 1e6 / compiled.predicted_cycles:,.0f} images/s at {target.clock_mhz:g} MHz"
     )

@@ -131,7 +131,7 @@ class TrainingModule(lightning.LightningModule):
         exponents = [m.latent_exponent for m in self.model.modules() if isinstance(m, ActivationQuantizer)]
         known = {id(p) for p in (*latents, *exponents)}
         others = [p for p in self.parameters() if id(p) not in known]
-        groups = [
+        groups: list[dict[str, Any]] = [
             {"params": latents, "lr": recipe.latent_lr, "weight_decay": recipe.weight_decay},
             {"params": exponents, "lr": recipe.exponent_lr, "weight_decay": 0.0},
             {"params": [p for p in others if p.ndim > 1], "lr": recipe.lr, "weight_decay": recipe.weight_decay},

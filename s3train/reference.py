@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -51,11 +52,12 @@ def make_reference(model: nn.Module, network: Network, data: ImageData, count: i
 
 def save_reference(reference: Reference, path: Path) -> None:
     """Write a reference as one compressed file of arrays."""
+    arrays: dict[str, Any] = {f"stored.{name}": values for name, values in reference.stored.items()}
     temporary = path.with_name(f".{path.name}.tmp")
     with temporary.open("wb") as file:
         np.savez_compressed(
             file, images=reference.images, labels=reference.labels,
-            **{f"stored.{name}": values for name, values in reference.stored.items()},
+            **arrays,
         )  # fmt: skip
     os.replace(temporary, path)
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import cocotb
 from cocotb.clock import Clock
-from cocotb.handle import SimHandleBase
 from cocotb.triggers import FallingEdge, ReadOnly, RisingEdge, SimTimeoutError, Timer, with_timeout
 
 PERIOD_NS = 10
@@ -28,7 +27,7 @@ class StreamStall:
         return self.random.randrange(1, 9) if self.random.random() < self.probability else 0
 
 
-async def send(dut: SimHandleBase, values: bytes, stall: StreamStall) -> None:
+async def send(dut: Any, values: bytes, stall: StreamStall) -> None:
     """Put values on the image stream.
 
     Pins change and are sampled while the clock is low, so that it does not matter whether a simulator runs
@@ -49,7 +48,7 @@ async def send(dut: SimHandleBase, values: bytes, stall: StreamStall) -> None:
     dut.image__valid.value = 0
 
 
-async def receive(dut: SimHandleBase, stall: StreamStall) -> list[int]:
+async def receive(dut: Any, stall: StreamStall) -> list[int]:
     """Take one image's logits."""
     logits: list[int] = []
     while True:
@@ -72,7 +71,7 @@ async def receive(dut: SimHandleBase, stall: StreamStall) -> list[int]:
 
 
 @cocotb.test()
-async def run_images(dut: SimHandleBase) -> None:
+async def run_images(dut: Any) -> None:
     """Run the job of ``SHIFTFORGE_JOB`` and write its result beside it."""
     job_file = Path(os.environ["SHIFTFORGE_JOB"])
     job: dict[str, Any] = json.loads(job_file.read_text())
@@ -90,7 +89,7 @@ async def run_images(dut: SimHandleBase) -> None:
     await FallingEdge(dut.clk)
     await FallingEdge(dut.clk)
     dut.run.value = 1
-    results = []
+    results: list[dict[str, Any]] = []
     for index, image in enumerate(job["images"]):
         stall = job["stall"] if index or not job["first_unstalled"] else 0.0
         sender = cocotb.start_soon(send(dut, bytes.fromhex(image), StreamStall(job["seed"] + 2 * index, stall)))

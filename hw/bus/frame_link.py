@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 
-from amaranth import Cat, Const, Module, Mux, Signal, Value
+from amaranth import Cat, Const, Module, Signal, Value
 from amaranth.hdl import signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -129,7 +129,7 @@ class FrameLink(wiring.Component):
                     with m.Case(Command.INFER):
                         m.next = "FORWARD"
                     with m.Case(Command.STATUS):
-                        reply(Command.STATUS, self.error, run, size=3)
+                        reply(Command.STATUS, Cat(self.error, Const(0, 6)), run, size=4)
                         m.next = "SEND"
                     with m.Default():
                         m.d.sync += problem.eq(LinkError.COMMAND)

@@ -64,8 +64,9 @@ class ImageLoader(wiring.Component):
         )
 
     def model(self, image: np.ndarray, fields: dict[str, int]) -> np.ndarray:
-        """Return the used lanes of the words, integers (words, window * channels), for an image (height, width,
-        channels). They are the highest lanes; what is in the others is left over from before.
+        """Return the used lanes of the words for an image (height, width, channels).
+
+        They are the highest lanes, integers (words, window * channels); what is in the others is left over from before.
         """
         window, step, channels = fields["window"], fields["step"], fields["channels"] + 1
         edge = (fields["pad_left"], fields["pad_right"])

@@ -55,6 +55,11 @@ class LogitOutput(wiring.Component):
         take = Signal()
         token = Signal(LOGIT)
         klass_valid = Signal()
+        # Block RAM answers late in a clock: nothing but this register is behind it.
+        out = Signal(LOGIT.size, reset_less=True)
+        out_valid = Signal()
+        with m.If(fifo.r_en):
+            m.d.sync += [out.eq(fifo.r_data), out_valid.eq(fifo.r_rdy)]
         m.d.comb += [
             take.eq(self.valid & (left != 0)),
             token.value.eq(self.value),
@@ -64,9 +69,9 @@ class LogitOutput(wiring.Component):
             argmax.value.eq(self.value),
             argmax.valid.eq(take),
             argmax.first.eq(fresh),
-            self.logits.valid.eq(fifo.r_rdy),
-            self.logits.payload.as_value().eq(fifo.r_data),
-            fifo.r_en.eq(self.logits.ready),
+            self.logits.valid.eq(out_valid),
+            self.logits.payload.as_value().eq(out),
+            fifo.r_en.eq(~out_valid | self.logits.ready),
             self.klass.valid.eq(klass_valid),
             self.klass.payload.eq(argmax.index),
         ]

@@ -51,13 +51,14 @@ class PortSchedule(wiring.Component):
         compare = timing.maximum_read(config)
         write = timing.write(config)
         taken = Signal(write + 1)
+        # Constant during a layer, so it may come a clock late and be close to where it is used.
         wanted = Signal(write + 1)
-        with m.If(self.residual_mode == ResidualMode.ADD):
-            m.d.comb += wanted[add].eq(1)
-        with m.If(self.residual_mode == ResidualMode.MAXIMUM):
-            m.d.comb += wanted[compare].eq(1)
+        m.d.sync += [
+            wanted[add].eq(self.residual_mode == ResidualMode.ADD),
+            wanted[compare].eq(self.residual_mode == ResidualMode.MAXIMUM),
+        ]
         if config.single_port:
-            m.d.comb += wanted[write].eq(self.stores)
+            m.d.sync += wanted[write].eq(self.stores)
         m.d.sync += taken.eq((taken | Mux(self.issue_last, wanted, 0)) >> 1)
         pause = Signal(range(max(2, config.groups_per_requantizer)))
         with m.If(self.issue_last):

@@ -202,7 +202,7 @@ def split(bits: int, size: int, word_bits: int) -> list[int]:
 
 
 def factor_layout(config: EngineConfig) -> data.StructLayout:
-    """Layout of a channel's factor: ``(2^j + t) * 2^P`` as ``two_terms``, ``subtract``, ``j - 1`` and ``scale_shift``."""
+    """Layout of a factor ``(2^j + t) * 2^P``: ``two_terms``, ``subtract``, ``shift`` (j - 1) and ``scale_shift``."""
     return data.StructLayout(
         {
             "two_terms": 1,

@@ -30,7 +30,7 @@ from hw.systolic.program import (
 )
 
 
-class Error(enum.Enum, shape=2):
+class Error(enum.Enum, shape=2):  # type: ignore[call-arg]
     """Why the engine stopped."""
 
     NONE = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from hw.devices import Device, Family
 from hw.graph import Alphabet, Network
@@ -13,7 +14,7 @@ from hw.systolic.compiler.lowering import Lowering
 from hw.systolic.compiler.plan import CompileError
 from hw.systolic.config import EngineConfig, MemoryKind
 
-_WIDEST = {"acc_width": 32, "scaled_width": 48, "max_scale_shift": 31, "max_residual_shift": 31}
+_WIDEST: dict[str, Any] = {"acc_width": 32, "scaled_width": 48, "max_scale_shift": 31, "max_residual_shift": 31}
 
 
 def smallest_alphabet(network: Network) -> Alphabet:

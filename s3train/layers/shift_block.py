@@ -48,6 +48,7 @@ class ShiftBlock(nn.Module):
         Powers of two in ``m``: 2 or 1.
     """
 
+    layer: nn.Module
     running_mean: Tensor
     running_var: Tensor
 
@@ -151,8 +152,9 @@ class ShiftBlock(nn.Module):
 
 def integer_weight(layer: nn.Module) -> Tensor:
     """Return a layer's weight values as int64 (C_out, C_in / groups, kh, kw)."""
-    weight = layer.weight.detach()
+    weight = layer.weight
     assert isinstance(weight, Tensor)
+    weight = weight.detach()
     values = weight.round().long()
     if not torch.equal(values.to(weight.dtype), weight):
         raise UnsupportedModelError("a layer's weights are not integers; convert the model first")

@@ -94,5 +94,5 @@ def test_flipped_bytes_give_a_clear_error_or_a_sound_network():
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(NetworkError, match="nothing.s3net: cannot be read"):
+    with pytest.raises(NetworkError, match=r"nothing.s3net: cannot be read"):
         load(tmp_path / "nothing.s3net")

@@ -33,7 +33,7 @@ def test_missing_mnist_says_which_files_go_where(tmp_path, monkeypatch):
         raise OSError("no network")
 
     monkeypatch.setattr(urllib.request, "urlopen", refused)
-    with pytest.raises(DataError, match="train-images-idx3-ubyte.*t10k-labels-idx1-ubyte"):
+    with pytest.raises(DataError, match=r"train-images-idx3-ubyte.*t10k-labels-idx1-ubyte"):
         load_data("mnist", tmp_path)
     assert not list(tmp_path.rglob("*.tmp"))
 
@@ -41,7 +41,7 @@ def test_missing_mnist_says_which_files_go_where(tmp_path, monkeypatch):
 def test_a_damaged_file_is_named(tmp_path):
     file = tmp_path / "x.gz"
     file.write_bytes(gzip.compress(b"\0\0\x08\x01\0\0\0\x05ab"))
-    with pytest.raises(DataError, match="x.gz: 2 bytes of data"):
+    with pytest.raises(DataError, match=r"x.gz: 2 bytes of data"):
         read_idx(file)
     file.write_bytes(gzip.compress(b"\0\0\x08\x01\0\0\0\x02ab"))
     assert np.array_equal(read_idx(file), np.frombuffer(b"ab", np.uint8))

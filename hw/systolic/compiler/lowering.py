@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -217,7 +218,7 @@ class Lowering:
             macs=macs,
         )
 
-    def _geometry(self, source: Layout, stride: tuple[int, int], cols: int, rows: int) -> dict[str, int]:
+    def _geometry(self, source: Layout, stride: tuple[int, int], cols: int, rows: int) -> dict[str, Any]:
         if isinstance(source, ImageLayout):
             row, pixel = source.words_per_row, 1
             stride_x = stride[1] // source.step if cols > 1 else 0
@@ -287,7 +288,7 @@ def _without_reloads(plan: LayerPlan) -> LayerPlan:
     for tile in plan.tiles:
         passes = []
         for step in tile.passes:
-            same = held is not None and np.array_equal(held, step.weights)
+            same = held is not None and step.weights is not None and np.array_equal(held, step.weights)
             held = step.weights
             passes.append(replace(step, weights=None) if same else step)
         tiles.append(replace(tile, passes=tuple(passes)))

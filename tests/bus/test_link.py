@@ -1,0 +1,100 @@
+"""Frames through the UART, the link and a small engine, pin by pin."""
+
+import struct
+
+import numpy as np
+from amaranth import Module
+from amaranth.hdl import Elaboratable
+from amaranth.lib import wiring
+
+from bitstreams.host import Host
+from hw.bus import FrameLink, UartReceiver, UartTransmitter
+from hw.systolic.compiler import compile_network
+from hw.systolic.engine import Engine
+from sim.runner import pack_image, pack_memory
+from tests.strategies import random_images, random_network
+from tests.systolic.support import make_config, simulate
+
+DIVISOR = 4
+
+
+class Board(Elaboratable):
+    """What a board's top is, without a clock generator."""
+
+    def __init__(self, config):
+        self.receiver = UartReceiver(DIVISOR)
+        self.transmitter = UartTransmitter(DIVISOR)
+        self.link = FrameLink(timeout_bits=12)
+        self.engine = Engine(config)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules += [self.receiver, self.transmitter, self.link, self.engine]
+        m.d.comb += [
+            self.engine.run.eq(self.link.run),
+            self.link.error.eq(self.engine.status.error),
+            self.link.cycles.eq(self.engine.status.cycles),
+        ]
+        wiring.connect(m, self.receiver.o, self.link.i)
+        wiring.connect(m, self.link.o, self.transmitter.i)
+        wiring.connect(m, self.link.image, self.engine.image)
+        wiring.connect(m, self.engine.logits, self.link.logits)
+        wiring.connect(m, self.engine.klass, self.link.klass)
+        return m
+
+
+def test_a_network_is_loaded_images_are_answered_and_errors_do_not_hang():
+    network = random_network(1)
+    config = make_config(memory_words=1024)
+    compiled = compile_network(network, config)
+    images = random_images(network, 1, 3)
+    wanted = network.run(images)[network.logits.name]
+    dut = Board(config)
+    host = Host(network.classes)
+    seen = []
+
+    async def testbench(ctx):
+        async def send(data):
+            for byte in data:
+                for bit in [0, *(byte >> i & 1 for i in range(8)), 1]:
+                    ctx.set(dut.receiver.rx, bit)
+                    await ctx.tick().repeat(DIVISOR)
+
+        async def receive(count):
+            data = []
+            for _ in range(count):
+                waited = 0
+                while ctx.get(dut.transmitter.tx):
+                    await ctx.tick()
+                    waited += 1
+                    assert waited < 20000, "no answer"
+                await ctx.tick().repeat(DIVISOR + DIVISOR // 2)
+                byte = 0
+                for i in range(8):
+                    byte |= ctx.get(dut.transmitter.tx) << i
+                    await ctx.tick().repeat(DIVISOR)
+                data.append(byte)
+            return bytes(data)
+
+        ctx.set(dut.receiver.rx, 1)
+        await ctx.tick().repeat(20)
+        await send(host.load(pack_memory(compiled)))
+        host.check_load(await receive(host.load_size))
+        for image in images:
+            await send(host.infer(pack_image(image)))
+            seen.append(host.answer(await receive(host.answer_size)))
+        # Garbage, an unknown command, and an image that stops in the middle.
+        await send(b"\x00\x13" + b"\xa5?" + struct.pack("<I", 0)[:3])
+        assert (await receive(3))[:3] == b"\x5aE\x01"
+        await send(host.infer(pack_image(images[0]))[:6])
+        assert (await receive(3))[:3] == b"\x5aE\x02"
+        await send(host.infer(pack_image(images[2])))
+        seen.append(host.answer(await receive(host.answer_size)))
+        await send(host.status())
+        assert await receive(4) == b"\x5aS\x00\x01"
+
+    simulate(dut, testbench)
+    for answer, row in zip(seen, [*wanted, wanted[2]], strict=True):
+        assert answer.logits == row.tolist()
+        assert answer.klass == int(np.argmax(row))
+        assert answer.cycles == compiled.predicted_cycles

@@ -1,0 +1,88 @@
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.main import app
+from hw.graph import load, save
+from sim import verilator
+
+runner = CliRunner()
+
+
+def run(*arguments):
+    return runner.invoke(app, [str(a) for a in arguments])
+
+
+@pytest.fixture
+def digits(tmp_path):
+    file = tmp_path / "digits.s3net"
+    shutil.copy("examples/digits.s3net", file)
+    return file
+
+
+def test_check_shows_every_layer_and_whether_it_fits(digits):
+    result = run("check", digits, "--board", "ulx3s_85f")
+    assert result.exit_code == 0
+    assert "stem_block" in result.output and "images/s" in result.output
+
+
+def test_generate_writes_readable_verilog(digits, tmp_path):
+    result = run("generate", digits, "--board", "icebreaker", "--out", tmp_path / "build")
+    assert result.exit_code == 0, result.output
+    text = (tmp_path / "build" / "engine.v").read_text()
+    assert text.startswith("// shiftforge engine for small_resnet-digits")
+    assert "module \\shiftforge_engine.array.tile_0_0.cells0" in text
+    assert "next: shiftforge simulate" in result.output
+
+
+def test_two_builds_are_the_same_to_the_byte(digits, tmp_path):
+    for name in ("a", "b"):
+        assert run("generate", digits, "--out", tmp_path / name).exit_code == 0
+    for file in ("engine.v", "program.hex", "network.s3net", "build.json"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def one_sentence(result, *words):
+    assert result.exit_code == 1
+    for word in words:
+        assert word in result.stderr.replace("\n", " "), result.stderr
+    assert "Traceback" not in result.stderr + result.output
+
+
+def test_a_truncated_network_is_refused(digits, tmp_path):
+    digits.write_bytes(digits.read_bytes()[:500])
+    one_sentence(run("check", digits), "digits.s3net", "truncated")
+    one_sentence(run("generate", digits, "--out", tmp_path / "build"), "digits.s3net")
+    assert not (tmp_path / "build").exists()
+
+
+def test_an_unknown_board_is_refused(digits):
+    one_sentence(run("check", digits, "--board", "de10"), "de10", "icebreaker")
+
+
+def test_a_folder_that_is_no_build_is_refused(tmp_path):
+    one_sentence(run("simulate", tmp_path), "not a build folder", "build.json")
+    one_sentence(run("synth", tmp_path), "not a build folder")
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+    one_sentence(run("export", tmp_path), "no finished run")
+
+
+def test_an_unknown_model_is_refused(tmp_path):
+    one_sentence(run("train", "vgg", "--out", tmp_path / "run"), "vgg", "small_resnet")
+
+
+def test_a_missing_compiler_is_named(digits, tmp_path, monkeypatch):
+    assert run("generate", digits, "--out", tmp_path / "build").exit_code == 0
+    monkeypatch.setattr(verilator.shutil, "which", lambda name: None)
+    monkeypatch.chdir(tmp_path)
+    one_sentence(run("simulate", tmp_path / "build", "--samples", "1"), "g++ is missing")
+
+
+def test_the_committed_network_is_sound(tmp_path):
+    network = load("examples/digits.s3net")
+    save(network, tmp_path / "again.s3net")
+    assert (tmp_path / "again.s3net").read_bytes() == Path("examples/digits.s3net").read_bytes()

@@ -1,0 +1,51 @@
+"""The committed digits network on real test images, in the Verilog of both boards."""
+
+import numpy as np
+import pytest
+
+from bitstreams.boards import BOARDS
+from hw.graph import load
+from hw.systolic.build import generate, open_build
+from s3train.data import load_digits
+from sim.check import check_build
+
+NETWORK = "examples/digits.s3net"
+
+
+def images(count):
+    return load_digits().test_images[:count].numpy()
+
+
+@pytest.mark.parametrize("board", sorted(BOARDS))
+def test_real_images_are_equal_in_every_stored_number(board, tmp_path):
+    generate(load(NETWORK), board, BOARDS[board].device, tmp_path / "build")
+    build = open_build(tmp_path / "build")
+    result = check_build(build, images(10), tmp_path / "cache")
+    assert result.ok, result
+    assert result.values == 10 * sum(np.prod(t.shape) for n, t in load(NETWORK).tensors.items() if n != "image") + 110
+    again = check_build(build, images(10), tmp_path / "cache")
+    assert again == result
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("board", sorted(BOARDS))
+def test_two_hundred_real_images_are_equal(board, tmp_path):
+    build = generate(load(NETWORK), board, BOARDS[board].device, tmp_path / "build")
+    result = check_build(build, images(200), tmp_path / "cache")
+    assert result.ok and result.images == 200, result
+
+
+def test_a_wrong_program_word_is_noticed(tmp_path):
+    build = generate(load(NETWORK), "ulx3s_85f", BOARDS["ulx3s_85f"].device, tmp_path / "build")
+    words = build.compiled.program.words
+    # One weight of the first tile: the last words before the first TILE instruction hold weights.
+    address = next(i for i, w in enumerate(words) if w & 15 == 7 and i > 40) + 1
+    words[address] ^= 1
+    result = check_build(build, images(3), tmp_path / "cache")
+    assert result.equal == 0 and "expected" in result.first_difference
+
+
+def test_waves_are_written_on_demand(tmp_path):
+    build = generate(load(NETWORK), "ulx3s_85f", BOARDS["ulx3s_85f"].device, tmp_path / "build")
+    assert check_build(build, images(1), tmp_path / "cache", waves="fst").ok
+    assert (tmp_path / "build" / "waves.fst").stat().st_size > 1000

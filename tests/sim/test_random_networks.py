@@ -1,0 +1,59 @@
+"""Random networks on one netlist: every stored number, every logit, every class, and the clocks."""
+
+import os
+
+import pytest
+
+from hw.systolic.compiler import CompileError, compile_network
+from hw.systolic.config import MemoryKind
+from hw.systolic.verilog import emit_verilog
+from sim.compare import compare
+from sim.runner import compile_simulation, run_simulation
+from tests.strategies import random_images, random_network
+from tests.systolic.support import make_config
+
+SHAPES = {
+    "8x4 SPRAM": {"groups_per_requantizer": 2, "memory": MemoryKind.SPRAM, "memory_words": 16384},
+    "8x8 block RAM": {"cols": 8, "groups_per_requantizer": 4, "memory_words": 16384},
+}
+MORE = {
+    "8x8 SPRAM": {"cols": 8, "groups_per_requantizer": 4, "memory": MemoryKind.SPRAM, "memory_words": 16384},
+    "4x4 block RAM": {"rows": 4, "memory_words": 32768},
+    "16x16 block RAM, 4 bits": {"rows": 16, "cols": 16, "activation_bits": 4},
+}
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("simulations")
+
+
+def run_seeds(config, seeds, cache):
+    verilog = emit_verilog(config)
+    simulation = None
+    compared = 0
+    for seed in seeds:
+        network = random_network(seed, bits=config.activation_bits)
+        try:
+            compiled = compile_network(network, config)
+        except CompileError:
+            continue
+        simulation = simulation or compile_simulation(verilog, compiled, cache)
+        images = random_images(network, seed, 3)
+        runs = run_simulation(simulation, compiled, images, seed=seed)
+        result = compare(compiled, runs, network.run(images))
+        assert result.ok, f"random_network({seed}): {result}"
+        compared += 1
+    assert compared >= 0.9 * len(seeds)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_random_networks_are_equal_in_verilog(shape, cache):
+    run_seeds(make_config(**SHAPES[shape]), range(20), cache)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("shape", {**SHAPES, **MORE})
+def test_two_hundred_random_networks_are_equal_in_verilog(shape, cache):
+    count = int(os.environ.get("SHIFTFORGE_RANDOM_NETWORKS", "200"))
+    run_seeds(make_config(**{**SHAPES, **MORE}[shape]), range(100, 100 + count), cache)

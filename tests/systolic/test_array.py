@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hw.graph import Alphabet
+from hw.systolic.array import ShiftAddArray
+from hw.systolic.compiler.assemble import weight_words
+from hw.systolic.processing_element import CellPair, borrow
+from hw.systolic.widths import sum_width
+from tests.systolic.support import make_config, simulate
+
+ALPHABETS = [Alphabet.s3(b) for b in (2, 3, 4, 5)] + [Alphabet.dense(b) for b in (2, 3)]
+
+
+def run_cells(alphabet, bits, weights, activations):
+    """Return the pair's sums for the activations, one a clock."""
+    dut = CellPair(bits, alphabet)
+    got = []
+
+    async def testbench(ctx):
+        codes = alphabet.encode(weights)
+        ctx.set(dut.code0, int(codes[0]))
+        ctx.set(dut.code1, int(codes[1]))
+        ctx.set(dut.capture, 1)
+        await ctx.tick()
+        ctx.set(dut.capture, 0)
+        ctx.set(dut.swap, 1)
+        await ctx.tick()
+        ctx.set(dut.swap, 0)
+        for a0, a1 in [*activations, (0, 0), (0, 0)]:
+            ctx.set(dut.a0, int(a0))
+            ctx.set(dut.a1, int(a1))
+            await ctx.tick()
+            got.append(ctx.get(dut.total))
+
+    simulate(dut, testbench)
+    return dut, got[dut.cycles() - 1 : dut.cycles() - 1 + len(activations)]
+
+
+@pytest.mark.parametrize("alphabet", ALPHABETS, ids=str)
+def test_a_pair_of_cells_equals_multiplication_for_all_weights(alphabet):
+    values = alphabet.values if alphabet.bits < 4 else alphabet.values[:: max(1, len(alphabet.values) // 7)]
+    activations = np.array([(0, 0), (255, 255), (255, 0), (0, 255), (1, 2), (170, 85)])
+    for w0 in values:
+        for w1 in values:
+            dut, got = run_cells(alphabet, 8, (w0, w1), activations)
+            assert got == dut.model(np.array([w0, w1]), activations).tolist(), (w0, w1)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_a_pair_of_cells_equals_multiplication_at_every_width(data):
+    alphabet = data.draw(st.sampled_from(ALPHABETS))
+    bits = data.draw(st.integers(1, 8))
+    weights = data.draw(st.tuples(*[st.sampled_from(alphabet.values)] * 2))
+    one = st.integers(0, (1 << bits) - 1)
+    activations = data.draw(st.lists(st.tuples(one, one), min_size=1, max_size=8))
+    dut, got = run_cells(alphabet, bits, weights, activations)
+    assert got == dut.model(np.array(weights), np.array(activations)).tolist()
+
+
+def test_the_borrow_is_where_the_sum_is_one_too_low():
+    upper, lower = np.array([1, 1, -1, -1, -1, 0, 0]), np.array([1, -1, 1, -1, 0, -1, 0])
+    assert borrow(upper, lower).tolist() == [0, 1, 0, 1, 1, 1, 0]
+
+
+def test_the_sum_width_holds_the_extremes_and_no_bit_more():
+    assert sum_width(8, Alphabet.s3(3), 2) == 12
+    assert sum_width(8, Alphabet.s3(3), 8) == 14
+
+
+@pytest.mark.parametrize(("rows", "cols"), [(8, 8), (4, 2), (8, 4), (16, 8)])
+@pytest.mark.parametrize("alphabet", [Alphabet.s3(3), Alphabet.dense(3), Alphabet.s3(5)], ids=str)
+def test_the_array_streams_one_slot_a_clock_while_the_next_weights_load(rows, cols, alphabet):
+    config = make_config(rows=rows, cols=cols, alphabet=alphabet, memory_words=256)
+    rng = np.random.default_rng(rows + cols)
+    weights = [rng.choice(alphabet.values, size=(rows, cols)) for _ in range(3)]
+    slots = 12
+    inputs = [rng.integers(0, 256, (slots, rows)) for _ in range(3)]
+    inputs[0][:2] = 255
+    dut = ShiftAddArray(config)
+    sums, issued = [], {}
+
+    async def testbench(ctx):
+        async def put(lanes, *, load=False, swap=False):
+            for r, lane in enumerate(lanes):
+                ctx.set(dut.lanes[r], int(lane))
+            ctx.set(dut.load, load)
+            ctx.set(dut.swap, swap)
+            await ctx.tick()
+            sums.append([ctx.get(dut.sums[c]) for c in range(cols)])
+
+        async def put_weights(k):
+            for word in weight_words(weights[k], config):
+                await put([word >> (8 * r) & 255 for r in range(rows)], load=True)
+
+        await put_weights(0)
+        for k in range(3):
+            for n in range(slots):
+                issued[len(sums)] = (k, n)
+                await put(inputs[k][n], swap=n == 0)
+                if n == 0 and k < 2:
+                    await put_weights(k + 1)
+        for _ in range(rows + cols + 4):
+            await put([0] * rows)
+
+    simulate(dut, testbench)
+    wanted = [dut.model(w, x) for w, x in zip(weights, inputs, strict=True)]
+    for clock, (k, n) in issued.items():
+        for c in range(cols):
+            got = sums[clock + dut.cycles(c // config.group_cols) - 1][c]
+            assert got == wanted[k][n, c], (k, n, c)
+
+
+def test_a_wrong_width_is_refused():
+    with pytest.raises(ValueError, match="activation_bits"):
+        CellPair(9, Alphabet.s3(3))

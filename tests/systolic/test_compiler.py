@@ -1,0 +1,77 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hw.devices import DEVICES, ECP5_85, UP5K
+from hw.graph import Alphabet, Convolution, load
+from hw.systolic.compiler import CompileError, compile_network
+from hw.systolic.config import EngineConfig
+from hw.systolic.shape import choose_config
+from tests.strategies import random_network
+from tests.systolic.support import make_config
+
+DIGITS = "examples/digits.s3net"
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_every_random_network_compiles_for_both_families_and_maps_do_not_overlap(seed):
+    network = random_network(seed)
+    for device in (UP5K, ECP5_85):
+        compiled = compile_network(network, choose_config(network, device))
+        births = {network.input: -1} | {n.output: i for i, n in enumerate(network.nodes) if n.output in network.tensors}
+        deaths = dict(births)
+        for i, node in enumerate(network.nodes):
+            deaths |= dict.fromkeys(node.inputs, i)
+        items = list(compiled.layouts.items())
+        assert min(m.base for _, m in items) >= len(compiled.words)
+        for i, (a, first) in enumerate(items):
+            for b, second in items[i + 1 :]:
+                together = births[a] <= deaths[b] and births[b] <= deaths[a]
+                apart = first.base + first.words <= second.base or second.base + second.words <= first.base
+                assert apart or not together, (a, b)
+
+
+def test_the_configuration_survives_json():
+    config = choose_config(load(DIGITS), UP5K)
+    assert EngineConfig.from_json(config.to_json()) == config
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"acc_width": 12}, r"needs sums of 1\d bits, the engine has 12"),
+        ({"memory_words": 1024}, "memory words .* the engine has 1024"),
+        ({"alphabet": Alphabet.s3(2)}, "has the weight -4, the engine's cells know s3-2"),
+        ({"output_shift": 1, "scaled_width": 23}, "shifts by 9, the engine by at most 1"),
+        ({"max_residual_shift": 2}, "needs a residual shift of 10, the engine has 2"),
+        ({"constant_depth": 3}, "sets of output constants, the engine holds 3"),
+        ({"activation_bits": 4, "rows": 16, "cols": 4}, "bits, the engine stores 4"),
+    ],
+)
+def test_what_an_engine_cannot_do_is_refused_with_the_numbers(changes, message):
+    network = load(DIGITS)
+    config = replace(choose_config(network, ECP5_85), **changes)
+    with pytest.raises(CompileError, match=message):
+        compile_network(network, config)
+
+
+def test_circular_padding_is_refused_by_name():
+    network = load(DIGITS)
+    node = network.nodes[0]
+    assert isinstance(node, Convolution)
+    network = replace(network, nodes=(replace(node, circular=True), *network.nodes[1:]))
+    with pytest.raises(CompileError, match="'stem_block' pads circularly"):
+        compile_network(network, make_config())
+
+
+def test_the_accumulator_width_comes_from_the_weights():
+    network = load(DIGITS)
+    config = choose_config(network, ECP5_85)
+    low = min(int(n.accumulator_bounds(255)[0].min()) for n in network.nodes if isinstance(n, Convolution))
+    assert config.acc_width == 18 and -(1 << 17) <= low < -(1 << 16)
+
+
+def test_devices_are_known_by_name():
+    assert DEVICES["iCE40UP5K"].sprams == 4
+    assert all(np.unique([d.name]).size == 1 for d in DEVICES.values())

@@ -1,0 +1,222 @@
+import numpy as np
+import pytest
+
+from hw.graph import Alphabet
+from hw.memory import MainMemory
+from hw.systolic.accumulator import Accumulator
+from hw.systolic.argmax import Argmax
+from hw.systolic.image_loader import ImageLoader
+from hw.systolic.program import Opcode, encode
+from hw.systolic.requantizer import Requantizer
+from tests.systolic.support import make_config, simulate
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_requantiser_equals_its_formula(seed):
+    config = make_config(acc_width=18, scaled_width=40, output_shift=seed * 4)
+    rng = np.random.default_rng(seed)
+    n = 60
+    acc = rng.integers(-(1 << 17), 1 << 17, n)
+    acc[:2] = -(1 << 17), (1 << 17) - 1
+    factor = {
+        "two_terms": rng.integers(0, 2, n),
+        "subtract": rng.integers(0, 2, n),
+        "shift": rng.integers(0, 4, n),
+        "scale_shift": rng.integers(0, 12, n),
+    }
+    factor["subtract"] &= factor["two_terms"]
+    addend = rng.integers(-(1 << 34), 1 << 34, n)
+    residual = rng.integers(0, 256, n)
+    other = rng.integers(0, 256, n) * rng.integers(0, 2, n)
+    shift, maximum = int(rng.integers(0, 20)), (255, 15, 3, 7)[seed]
+    dut = Requantizer(config)
+    totals, results = [], []
+
+    async def testbench(ctx):
+        ctx.set(dut.residual_shift, shift)
+        ctx.set(dut.maximum, maximum)
+        for clock in range(n + 8):
+            for port, at, values in (
+                (dut.acc, 0, acc), (dut.residual, 2, residual), (dut.addend, 4, addend), (dut.other, 7, other),
+            ):  # fmt: skip
+                if 0 <= clock - at < n:
+                    ctx.set(port, int(values[clock - at]))
+            if 0 <= clock - 1 < n:
+                ctx.set(dut.factor, {name: int(v[clock - 1]) for name, v in factor.items()})
+            await ctx.tick()
+            totals.append(ctx.get(dut.total))
+            results.append(ctx.get(dut.result))
+
+    simulate(dut, testbench)
+    assert totals[5 : 5 + n] == dut.model_total(acc, factor, addend, residual, shift).tolist()
+    wanted = dut.model(acc, factor, addend, residual, shift, maximum, other)
+    assert results[dut.cycles() - 1 : dut.cycles() - 1 + n] == wanted.tolist()
+
+
+def test_the_accumulator_adds_passes_pixel_by_pixel_with_pauses():
+    config = make_config(acc_width=20)
+    rng = np.random.default_rng(0)
+    passes, pixels = 4, 9
+    sums = rng.integers(-5000, 5000, (passes, pixels, config.group_cols))
+    dut = Accumulator(config)
+    got = []
+
+    async def testbench(ctx):
+        queue = [(p, i) for p in range(passes) for i in range(pixels)]
+        line = [None, None, None]
+        answers = {}
+        clock = 0
+        while queue or any(line) or clock < 4 * passes * pixels:
+            slot = queue.pop(0) if queue and rng.random() < 0.7 else None
+            ctx.set(dut.slot.valid, slot is not None)
+            if slot is not None:
+                ctx.set(dut.slot.start, slot[1] == 0)
+                ctx.set(dut.slot.first, slot[0] == 0)
+            line.append(slot)
+            now = line.pop(0)
+            if now is not None:
+                for h in range(config.group_cols):
+                    ctx.set(dut.sums[h], int(sums[now[0], now[1], h]))
+            await ctx.tick()
+            if now is not None:
+                answers[now] = [ctx.get(dut.psums[h]) for h in range(config.group_cols)]
+            clock += 1
+        got.extend(answers[passes - 1, i] for i in range(pixels))
+
+    simulate(dut, testbench)
+    assert got == dut.model(sums).tolist()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {
+            "width": 5,
+            "height": 3,
+            "pad_left": 1,
+            "pad_right": 1,
+            "channels": 0,
+            "window": 3,
+            "step": 1,
+            "zero_point": 8,
+        },
+        {
+            "width": 6,
+            "height": 2,
+            "pad_left": 0,
+            "pad_right": 2,
+            "channels": 1,
+            "window": 2,
+            "step": 2,
+            "zero_point": 0,
+        },
+        {
+            "width": 4,
+            "height": 4,
+            "pad_left": 2,
+            "pad_right": 0,
+            "channels": 2,
+            "window": 1,
+            "step": 1,
+            "zero_point": 4,
+        },
+    ],
+)
+def test_the_image_loader_packs_windows(fields):
+    config = make_config()
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (fields["height"], fields["width"], fields["channels"] + 1))
+    dut = ImageLoader(config)
+    words, busy = {}, []
+
+    async def testbench(ctx):
+        for name, value in fields.items():
+            ctx.set(dut.fields[name], value)
+        ctx.set(dut.fields.address, 40)
+        ctx.set(dut.start, 1)
+        await ctx.tick()
+        ctx.set(dut.start, 0)
+        stream = image.ravel().tolist()
+        while ctx.get(dut.busy):
+            busy.append(1)
+            ctx.set(dut.image.valid, bool(stream))
+            ctx.set(dut.image.payload, stream[0] if stream else 0)
+            if ctx.get(dut.write_enable):
+                words[ctx.get(dut.write_address)] = ctx.get(dut.write_data)
+            taken = stream and ctx.get(dut.image.ready)
+            await ctx.tick()
+            if taken:
+                stream.pop(0)
+        assert not stream
+
+    simulate(dut, testbench)
+    wanted = dut.model(image, fields)
+    used = wanted.shape[1]
+    assert sorted(words) == list(range(40, 40 + len(wanted)))
+    for i, lanes in enumerate(wanted):
+        got = [words[40 + i] >> 8 * lane & 255 for lane in range(config.rows - used, config.rows)]
+        assert got == lanes.tolist()
+    assert len(busy) == dut.cycles(fields)
+
+
+def test_argmax_keeps_the_lowest_index_of_the_largest():
+    dut = Argmax()
+    rng = np.random.default_rng(0)
+    rows = [rng.integers(-3, 4, 9).tolist() for _ in range(12)] + [[-(2**31), 2**31 - 1, 2**31 - 1], [-5], [7, 7]]
+    got = []
+
+    async def testbench(ctx):
+        ctx.set(dut.valid, 1)
+        for row in rows:
+            for i, value in enumerate(row):
+                ctx.set(dut.first, i == 0)
+                ctx.set(dut.value, value)
+                await ctx.tick()
+            got.append(ctx.get(dut.index))
+
+    simulate(dut, testbench)
+    assert got == [dut.model(np.array(row)) for row in rows]
+
+
+def test_main_memory_answers_three_clocks_later_and_masks_writes():
+    dut = MainMemory(32, 16, 8, single_port=False, init=[0x11223344])
+    got = []
+
+    async def testbench(ctx):
+        ctx.set(dut.write_enable, 1)
+        ctx.set(dut.write_address, 0)
+        ctx.set(dut.write_data, 0xAABBCCDD)
+        ctx.set(dut.write_mask, 0b0101)
+        await ctx.tick()
+        ctx.set(dut.write_enable, 0)
+        ctx.set(dut.read_address, 0)
+        await ctx.tick().repeat(dut.cycles())
+        got.append(ctx.get(dut.read_data))
+
+    simulate(dut, testbench)
+    assert got == [0x11BB33DD]
+
+
+def test_an_instruction_field_that_does_not_fit_is_named():
+    config = make_config()
+    with pytest.raises(ValueError, match="END: target = 70000 does not fit 16 bits"):
+        encode(Opcode.END, config, target=70000)
+    with pytest.raises(ValueError, match="END: fields"):
+        encode(Opcode.END, config)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"rows": 7}, "rows must be even"),
+        ({"cols": 3}, "multiple of cols"),
+        ({"activation_bits": 9}, "activation_bits"),
+        ({"groups_per_requantizer": 3}, "groups_per_requantizer"),
+        ({"psum_depth": 33}, "psum_depth"),
+        ({"alphabet": Alphabet.s3(5), "activation_bits": 4}, "does not fit a lane"),
+        ({"scaled_width": 10}, "scaled_width"),
+    ],
+)
+def test_a_wrong_configuration_says_what_is_wrong(changes, message):
+    with pytest.raises(ValueError, match=message):
+        make_config(**changes)
