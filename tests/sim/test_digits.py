@@ -6,6 +6,7 @@ import pytest
 from bitstreams.boards import BOARDS
 from hw.graph import load
 from hw.systolic.build import generate, open_build
+from hw.systolic.compiler.assemble import weight_words
 from s3train.data import load_digits
 from sim.check import check_build
 
@@ -37,15 +38,15 @@ def test_two_hundred_real_images_are_equal(board, tmp_path):
 
 def test_a_wrong_program_word_is_noticed(tmp_path):
     build = generate(load(NETWORK), "ulx3s_85f", BOARDS["ulx3s_85f"].device, tmp_path / "build")
-    words = build.compiled.program.words
-    # One weight of the first tile: the last words before the first TILE instruction hold weights.
-    address = next(i for i, w in enumerate(words) if w & 15 == 7 and i > 40) + 1
-    words[address] ^= 1
+    words, tile = build.compiled.program.words, build.compiled.layers[0].tiles[0].passes[1].weights
+    address = words.index(weight_words(tile, build.compiled.config)[0])
+    # The smallest change of a weight of the lowest row, the magnitude code's last bit.
+    words[address] ^= 1 << 56
     result = check_build(build, images(3), tmp_path / "cache")
     assert result.equal == 0 and "expected" in result.first_difference
 
 
 def test_waves_are_written_on_demand(tmp_path):
     build = generate(load(NETWORK), "ulx3s_85f", BOARDS["ulx3s_85f"].device, tmp_path / "build")
-    assert check_build(build, images(1), tmp_path / "cache", waves="fst").ok
-    assert (tmp_path / "build" / "waves.fst").stat().st_size > 1000
+    assert check_build(build, images(1), tmp_path / "cache", waves="vcd").ok
+    assert (tmp_path / "build" / "waves.vcd").stat().st_size > 1000
