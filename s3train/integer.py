@@ -124,11 +124,10 @@ def _block(layer: nn.Module, integers: IntegerLayer, x: Tensor, r: Tensor | None
 
 def _convolution(x: Tensor, weight: Tensor, stride: tuple[int, int], padding: tuple[int, int], groups: int) -> Tensor:
     view = _windows(x, (weight.shape[2], weight.shape[3]), stride, padding)
-    images, channels, height, width = view.shape[:4]
+    images, _, height, width = view.shape[:4]
     columns = view.permute(0, 2, 3, 1, 4, 5).reshape(images * height * width, groups, -1)
     filters = weight.reshape(groups, len(weight) // groups, -1)
     sums = torch.stack([columns[:, g] @ filters[g].T for g in range(groups)], dim=1)
-    del channels
     return sums.reshape(images, height, width, -1).permute(0, 3, 1, 2)
 
 

@@ -1,0 +1,82 @@
+"""MNIST from its four IDX files."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from s3train.data.dataset import DataError, ImageData
+from s3train.formats import TensorFormat
+
+HOME = "https://ossci-datasets.s3.amazonaws.com/mnist/"
+"""Where the files are published."""
+
+FILES = {
+    "train_images": ("train-images-idx3-ubyte", 60000),
+    "train_labels": ("train-labels-idx1-ubyte", 60000),
+    "test_images": ("t10k-images-idx3-ubyte", 10000),
+    "test_labels": ("t10k-labels-idx1-ubyte", 10000),
+}
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """Return the uint8 array of an IDX file, plain or gzip; ``DataError`` if it is damaged."""
+    try:
+        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError) as error:
+        raise DataError(f"{path}: cannot be read ({error}); delete it to have it downloaded again") from error
+    dims = data[3] if len(data) > 4 else 0
+    if data[:3] != b"\0\0\x08" or not 1 <= dims <= 3:
+        raise DataError(f"{path}: not an IDX file of bytes; delete it to have it downloaded again")
+    shape = tuple(np.frombuffer(data, ">u4", dims, 4).astype(int))
+    body = np.frombuffer(data, np.uint8, offset=4 + 4 * dims)
+    if body.size != int(np.prod(shape)):
+        raise DataError(f"{path}: {body.size} bytes of data, its header says {shape}; delete it to have it downloaded again")
+    return body.reshape(shape)
+
+
+def _find(folder: Path, name: str) -> Path:
+    for path in (folder / name, folder / f"{name}.gz"):
+        if path.exists():
+            return path
+    target = folder / f"{name}.gz"
+    try:
+        with urllib.request.urlopen(f"{HOME}{name}.gz", timeout=30) as answer:
+            data = answer.read()
+    except (urllib.error.URLError, OSError) as error:
+        missing = ", ".join(n for n, _ in FILES.values() if not any((folder / f"{n}{e}").exists() for e in ("", ".gz")))
+        raise DataError(
+            f"MNIST is missing in {folder} and cannot be downloaded ({error}): put {missing} (plain or .gz) there"
+        ) from error
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_suffix(".tmp")
+    temporary.write_bytes(data)
+    os.replace(temporary, target)
+    return target
+
+
+def load_mnist(folder: Path) -> ImageData:
+    """Return MNIST from a folder with the standard IDX files, which are downloaded if they are missing."""
+    parts = {}
+    for key, (name, count) in FILES.items():
+        path = _find(folder, name)
+        array = read_idx(path)
+        want = (count, 28, 28) if key.endswith("images") else (count,)
+        if array.shape != want:
+            raise DataError(f"{path}: {array.shape}, MNIST's is {want}")
+        parts[key] = torch.from_numpy(array.copy())
+    return ImageData(
+        "mnist",
+        TensorFormat(8, 0, 8),
+        parts["train_images"][:, None],
+        parts["train_labels"].long(),
+        parts["test_images"][:, None],
+        parts["test_labels"].long(),
+        shift=2,
+    )
