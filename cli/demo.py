@@ -6,6 +6,8 @@ import json
 import os
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,17 +27,14 @@ def run(
     """Train a small CNN on the digits and take it to checked bitstreams for two boards."""
     from hw.graph import save
     from s3train.reference import make_reference, save_reference
-    from s3train.train import export_run, train
+    from s3train.train import export_run
 
     begin = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
     console.print(
         "[bold]1. train[/bold] a small residual CNN on scikit-learn's digits, once float, once with 3-bit shifts"
     )
-    results = {
-        method: train("small_resnet", "digits", out=out / method, data_folder=data_folder(), method=method)
-        for method in ("float", "s3")
-    }
+    results = _train_both(out)
     console.print("[bold]2. export[/bold] the integer network")
     network, model, data = export_run(out / "s3", data_folder())
     save(network, out / "digits.s3net")
@@ -53,6 +52,17 @@ def run(
     if failed:
         errors.print(f"[red]error:[/red] {failed[0]}: {boards[failed[0]]['comparison'].first_difference}")
         sys.exit(1)
+
+
+def _train_both(out: Path) -> dict[str, Any]:
+    """Train the shift network, and its float twin beside it in a process of its own."""
+    from s3train.train import train
+
+    options = {"out": out / "float", "data_folder": data_folder(), "method": "float", "progress": False}
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        twin = pool.submit(train, "small_resnet", "digits", **options)
+        shifted = train("small_resnet", "digits", out=out / "s3", data_folder=data_folder())
+        return {"float": twin.result(), "s3": shifted}
 
 
 def _board(name: str, network: Any, reference: Any, out: Path) -> dict[str, Any]:

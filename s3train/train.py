@@ -116,6 +116,8 @@ def train(
     if finished is not None:
         return finished
     lightning.seed_everything(seed, verbose=False)
+    # One thread: small layers gain nothing from more, and sums in one order make a seed's network the same everywhere.
+    torch.set_num_threads(1)
     network = _build(config, images)
     module = TrainingModule(network, recipe, images.classes)
     begin = time.monotonic()

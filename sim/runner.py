@@ -84,9 +84,12 @@ def compile_simulation(
         Folder of the compiled simulation.
     """
     env = environment()
-    if waves == "fst" and subprocess.run(
-        ["g++", "-E", "-include", "lz4.h", "-x", "c++", os.devnull], capture_output=True, check=False
-    ).returncode:
+    if (
+        waves == "fst"
+        and subprocess.run(
+            ["g++", "-E", "-include", "lz4.h", "-x", "c++", os.devnull], capture_output=True, check=False
+        ).returncode
+    ):
         raise SimulatorError("waves as fst need the header lz4.h (Debian: liblz4-dev); vcd needs nothing")
     monitor = monitor_verilog(compiled.config)
     models = "".join(path.read_text() for path in sorted(_MODELS.glob("*.v")))

@@ -21,6 +21,4 @@ def load_digits() -> ImageData:
     for label in range(10):
         members = order[labels[order] == label]
         test[members[: round(len(members) / 5)]] = True
-    return ImageData(
-        "digits", TensorFormat(5, 0, 4), images[~test], labels[~test], images[test], labels[test], shift=1
-    )
+    return ImageData("digits", TensorFormat(5, 0, 4), images[~test], labels[~test], images[test], labels[test], shift=1)

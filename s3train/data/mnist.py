@@ -37,7 +37,9 @@ def read_idx(path: Path) -> np.ndarray:
     shape = tuple(np.frombuffer(data, ">u4", dims, 4).astype(int))
     body = np.frombuffer(data, np.uint8, offset=4 + 4 * dims)
     if body.size != int(np.prod(shape)):
-        raise DataError(f"{path}: {body.size} bytes of data, its header says {shape}; delete it to have it downloaded again")
+        raise DataError(
+            f"{path}: {body.size} bytes of data, its header says {shape}; delete it to have it downloaded again"
+        )
     return body.reshape(shape)
 
 
