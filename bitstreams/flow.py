@@ -193,7 +193,7 @@ def _place(
             "--json", "top.json",
             *(("--pcf", pins, "--asc", routed) if ice else ("--lpf", pins, "--textcfg", routed)),
             "--seed", str(seed),
-            "--freq", str(board.clock_mhz),
+            "--freq", str(1.25 * board.clock_mhz),
             "--report", f"seed{seed}.json",
             "--timing-allow-fail",
         ]  # fmt: skip

@@ -34,7 +34,8 @@ class Top(Elaboratable):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         clock = self.board.add_clock(m, platform)
-        platform.add_clock_constraint(clock, self.board.clock_mhz * 1e6)
+        # Asked for a quarter more than needed, so that the tools do not stop at just enough.
+        platform.add_clock_constraint(clock, self.board.clock_mhz * 1.25e6)
         divisor = round(self.board.clock_mhz * 1e6 / self.board.baud)
         m.submodules.receiver = receiver = UartReceiver(divisor)
         m.submodules.transmitter = transmitter = UartTransmitter(divisor)

@@ -126,15 +126,17 @@ def train(
     validation = DataLoader(TensorDataset(images.real(images.test_images), images.test_labels), batch_size=500)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        trainer.fit(
-            module,
-            DataLoader(Batches(images, recipe.batch), batch_size=None),
-            validation,
-            ckpt_path=str(checkpoint) if checkpoint.exists() else None,
-            weights_only=True,
-        )
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+        try:
+            trainer.fit(
+                module,
+                DataLoader(Batches(images, recipe.batch), batch_size=None),
+                validation,
+                ckpt_path=str(checkpoint) if checkpoint.exists() else None,
+                weights_only=True,
+            )
+        except SystemExit as error:
+            # Lightning's way to end after Ctrl-C; the last epoch's checkpoint is there.
+            raise KeyboardInterrupt from error
     seconds = time.monotonic() - begin
     temporary = out / ".model.safetensors.tmp"
     save_file({name: value.contiguous() for name, value in network.state_dict().items()}, temporary)
@@ -217,7 +219,9 @@ def _build(config: RunConfig, data: ImageData) -> nn.Module:
 
 def _trainer(out: Path, config: RunConfig, progress: bool) -> lightning.Trainer:
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    callbacks: list[Any] = [ModelCheckpoint(out, filename="epoch", save_last=True, save_top_k=0)]
+    callbacks: list[Any] = [
+        ModelCheckpoint(out, filename="last", enable_version_counter=False, save_on_train_epoch_end=True)
+    ]
     if progress:
         callbacks.append(RichProgressBar(leave=False))
     return lightning.Trainer(

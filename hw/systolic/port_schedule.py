@@ -59,7 +59,11 @@ class PortSchedule(wiring.Component):
         ]
         if config.single_port:
             m.d.sync += wanted[write].eq(self.stores)
-        m.d.sync += taken.eq((taken | Mux(self.issue_last, wanted, 0)) >> 1)
+        # Entered a clock late, which nobody can notice: what a slot needs lies several clocks ahead, and no need of
+        # the slot behind it falls on the same clock.
+        issued = Signal()
+        m.d.sync += issued.eq(self.issue_last)
+        m.d.sync += taken.eq((taken | Mux(issued, wanted >> 1, 0)) >> 1)
         pause = Signal(range(max(2, config.groups_per_requantizer)))
         with m.If(self.issue_last):
             m.d.sync += pause.eq(config.groups_per_requantizer - 1)

@@ -129,15 +129,18 @@ class Sequencer(wiring.Component):
             return data.View(layout, buffer[: layout.size])
 
         # Clocks until the results of the slots issued so far (of last passes) are stored.
-        drain = Signal(range(timing.write(config) + 1))
-        drain_last = Signal(range(timing.write(config) + 1))
-        for timer, event in ((drain, self.slot), (drain_last, self.slot_last)):
-            with m.If(event):
-                m.d.sync += timer.eq(timing.write(config))
+        idle = []
+        for name, event in (("drain", self.slot), ("drain_last", self.slot_last)):
+            timer = Signal(range(timing.write(config)), name=name)
+            issued = Signal(name=f"{name}_issued")
+            m.d.sync += issued.eq(event)
+            with m.If(issued):
+                m.d.sync += timer.eq(timing.write(config) - 1)
             with m.Elif(timer != 0):
                 m.d.sync += timer.eq(timer - 1)
+            idle.append(~issued & (timer == 0))
         quiet = Signal()
-        m.d.comb += quiet.eq(~self.streaming & (drain == 0))
+        m.d.comb += quiet.eq(~self.streaming & idle[0])
 
         # Registers of layer, tile and strip.
         operand = Signal(OPERAND, reset_less=True)
@@ -149,6 +152,9 @@ class Sequencer(wiring.Component):
         loops = Signal(COORDINATE_BITS, reset_less=True)
         layer_begins = Signal()
         tile_begins = Signal()
+        # No room for logits. A clock late: tiles are further apart than that.
+        held = Signal()
+        m.d.sync += held.eq((result.classes != 0) & ~self.room)
         m.d.sync += layer_begins.eq(0)
         m.d.comb += [
             self.address.eq(counter),
@@ -232,7 +238,7 @@ class Sequencer(wiring.Component):
                         m.d.sync += [result.eq(view(RESULT)), layer_begins.eq(1)]
 
                     with m.Case(Opcode.TILE):
-                        m.d.comb += tile_begins.eq(~self.last_pass & (drain_last == 0))
+                        m.d.comb += tile_begins.eq(~self.last_pass & idle[1])
                         with m.If(~tile_begins):
                             m.next = "DECODE"
 
@@ -290,8 +296,7 @@ class Sequencer(wiring.Component):
                         m.next = "READY"
 
             with m.State("READY"):
-                held = (result.classes != 0) & view(PASS).last & ~self.room
-                with m.If(self.pass_ready & ~held):
+                with m.If(self.pass_ready & ~(held & view(PASS).last)):
                     m.d.comb += self.pass_start.eq(1)
                     m.next = "FETCH"
 
