@@ -58,7 +58,7 @@ def _train_both(out: Path) -> dict[str, Any]:
     """Train the shift network, and its float twin beside it in a process of its own."""
     from s3train.train import train
 
-    options = {"out": out / "float", "data_folder": data_folder(), "method": "float", "progress": False}
+    options: dict[str, Any] = {"out": out / "float", "data_folder": data_folder(), "method": "float", "progress": False}
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         twin = pool.submit(train, "small_resnet", "digits", **options)
         shifted = train("small_resnet", "digits", out=out / "s3", data_folder=data_folder())
