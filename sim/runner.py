@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -62,9 +62,7 @@ def pack_memory(compiled: CompiledNetwork) -> bytes:
     return bytes(word >> (a * lane) & mask for word in compiled.words for lane in range(rows))
 
 
-def compile_simulation(
-    verilog: str, compiled: CompiledNetwork, cache: Path, *, waves: Waves = None, defines: Sequence[str] = ()
-) -> Path:
+def compile_simulation(verilog: str, compiled: CompiledNetwork, cache: Path, *, waves: Waves = None) -> Path:
     """Compile an engine's Verilog into a simulation; the same input is compiled once.
 
     Parameters

@@ -22,9 +22,6 @@ INSTRUCTION_BITS = 64
 COORDINATE_BITS = 11
 """Width of map coordinates and sizes. Coordinates are signed: a window may start outside the map."""
 
-MAX_SIZE = (1 << COORDINATE_BITS - 1) - 1
-"""Largest height or width of a map."""
-
 
 class Opcode(enum.IntEnum):
     """The instructions."""

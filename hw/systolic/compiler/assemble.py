@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hw.graph import Alphabet
 from hw.systolic.compiler.layout import ImageLayout
 from hw.systolic.compiler.plan import ChannelConstants, CompileError, LayerPlan, PassPlan, TilePlan
 from hw.systolic.config import EngineConfig
@@ -157,7 +156,7 @@ class Assembler:
 
 def weight_words(weights: np.ndarray, config: EngineConfig) -> list[int]:
     """Return the ``groups`` words of a weight tile (rows, cols): lane ``r`` of word ``g`` has group ``g``'s codes."""
-    codes = encode_codes(weights, config.alphabet)
+    codes = config.alphabet.encode(np.asarray(weights, np.int32))
     words = []
     for g in range(config.groups):
         word = 0
@@ -167,11 +166,6 @@ def weight_words(weights: np.ndarray, config: EngineConfig) -> list[int]:
                 word |= code << (r * config.activation_bits + h * config.code_pitch)
         words.append(word)
     return words
-
-
-def encode_codes(weights: np.ndarray, alphabet: Alphabet) -> np.ndarray:
-    """Return the codes of weight values."""
-    return alphabet.encode(np.asarray(weights, np.int32))
 
 
 def _unique_constants(tiles: list[TilePlan]) -> dict[tuple[ChannelConstants, ...], int]:
