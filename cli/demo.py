@@ -27,7 +27,7 @@ def run(
     """Train a small CNN on the digits and take it to checked bitstreams for two boards."""
     from hw.graph import save
     from s3train.reference import make_reference, save_reference
-    from s3train.train import export_run
+    from s3train.runs import export_run
 
     begin = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,7 @@ def run(
     """Write a trained network as integers, and what PyTorch's integer reference makes of some test images."""
     from hw.graph import save
     from s3train.reference import make_reference, save_reference
-    from s3train.train import export_run
+    from s3train.runs import export_run
 
     network, model, data = export_run(folder, data_folder())
     target = out or Path(f"{folder}.s3net")

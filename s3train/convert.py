@@ -14,7 +14,7 @@ from torch.nn.utils import parametrize
 from s3train.formats import TensorFormat, UnsupportedModelError
 from s3train.layers import ShiftAveragePool2d, ShiftBlock, ShiftLogits
 from s3train.layers.shift_block import FormatSource
-from s3train.reparam import S3
+from s3train.reparam import make_method
 
 _WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.Linear)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
@@ -32,15 +32,31 @@ def register_weight_method(layer: nn.Module, method: str, bits: int, **options: 
     layer : Conv1d, Conv2d or Linear
         The layer, changed in place.
     method : str
-        ``"s3"``.
+        One of :data:`s3train.reparam.METHODS`.
     bits : int
         Width of a weight code.
     options
-        Further parameters of the method, see :class:`~s3train.reparam.S3`.
+        Further parameters of the method, see the method's class.
     """
-    if method != "s3":
-        raise UnsupportedModelError(f"weight method {method!r} is unknown, supported is s3")
-    parametrize.register_parametrization(layer, "weight", S3(bits, **options))
+    try:
+        parametrization = make_method(method, bits, **options)
+    except ValueError as error:
+        raise UnsupportedModelError(str(error)) from error
+    parametrize.register_parametrization(layer, "weight", parametrization)
+
+
+def convert_weights(
+    model: nn.Module, method: str = "s3", bits: int = 3, *, skip: Collection[str] = (), **options: Any
+) -> nn.Module:
+    """Return a copy of ``model`` with a method's weights; activations and batch norm stay as they are.
+
+    Such a network can be trained and compared, not exported. Parameters as of :func:`convert`.
+    """
+    model = copy.deepcopy(model)
+    for name, layer in list(model.named_modules()):
+        if isinstance(layer, _WEIGHTED) and name not in skip:
+            register_weight_method(layer, method, bits, **options)
+    return model
 
 
 def convert(

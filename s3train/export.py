@@ -23,7 +23,7 @@ from hw.graph import (
 from s3train.formats import TensorFormat, UnsupportedModelError
 from s3train.layers import ShiftAveragePool2d, ShiftBlock, ShiftLogits
 from s3train.layers.shift_block import integer_weight
-from s3train.reparam import S3
+from s3train.reparam import method_of
 
 
 def export(model: fx.GraphModule, image: TensorFormat, shape: tuple[int, ...], *, name: str = "network") -> Network:
@@ -159,11 +159,15 @@ class _Exporter:
 
 
 def _alphabet(name: str, layer: nn.Module) -> Alphabet:
-    parametrizations = getattr(layer, "parametrizations", None)
-    method = parametrizations.weight[0] if parametrizations is not None else None
-    if not isinstance(method, S3):
+    method = method_of(layer)
+    if method is None:
         raise UnsupportedModelError(f"layer {name!r} has float weights; convert it without skip to export it")
-    return Alphabet.s3(method.bits)
+    if method.alphabet is None:
+        raise UnsupportedModelError(
+            f"layer {name!r}: the values of {method.NAME} with {method.bits} bits are no alphabet of shifts; "
+            f"supported are s3, denseshift, deepshift_q, deepshift_ps, and apot with 2 or 3 bits"
+        )
+    return Alphabet.parse(method.alphabet)
 
 
 def _array(value: TorchTensor) -> Any:

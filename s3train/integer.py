@@ -43,6 +43,12 @@ class IntegerModel:
             elif isinstance(module, ShiftAveragePool2d):
                 self.layers[name] = module.source()
 
+    @property
+    def logit_exponent(self) -> int:
+        """Exponent of the logits."""
+        last = [layer for layer in self.model.children() if isinstance(layer, ShiftLogits)][-1]
+        return last.source().exponent
+
     def run(self, images: Tensor) -> dict[str, Tensor]:
         """Return every stored tensor and the logits of integer images.
 

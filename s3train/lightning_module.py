@@ -3,53 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import lightning
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.data import IterableDataset
+from torch.nn.utils import parametrize
 from torchmetrics.classification import MulticlassAccuracy
 
-from s3train.data import ImageData
 from s3train.layers import ActivationQuantizer, ShiftBlock
 from s3train.recipe import Recipe
-from s3train.reparam import dense_weight_regularizer
-from s3train.reparam.regularizer import s3_latents
-
-
-class Batches(IterableDataset[tuple[Tensor, Tensor]]):
-    """Shuffled batches of images in memory, moved by up to ``shift`` pixels."""
-
-    def __init__(self, data: ImageData, batch: int) -> None:
-        self.data = data
-        self.batch = batch
-
-    def __len__(self) -> int:
-        return len(self.data.train_images) // self.batch
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        order = torch.randperm(len(self.data.train_images))
-        for i in range(len(self)):
-            chosen = order[i * self.batch : (i + 1) * self.batch]
-            images = self.data.real(self.data.train_images[chosen])
-            yield self._move(images), self.data.train_labels[chosen]
-
-    def _move(self, images: Tensor) -> Tensor:
-        shift = self.data.shift
-        padded = functional.pad(images, (shift,) * 4)
-        count, _, height, width = images.shape
-        offsets = torch.randint(0, 2 * shift + 1, (2, count))
-        rows = offsets[0][:, None] + torch.arange(height)
-        columns = offsets[1][:, None] + torch.arange(width)
-        picked = padded[torch.arange(count)[:, None, None], :, rows[:, :, None], columns[:, None, :]]
-        return picked.permute(0, 3, 1, 2)
+from s3train.reparam import dense_weight_regularizer, weight_methods
+from s3train.watch import Watch
 
 
 class TrainingModule(lightning.LightningModule):
-    """Cross entropy with a learned temperature, the regulariser, and what to watch.
+    """Cross entropy with a learned temperature, distillation, the regulariser, and what to watch.
 
     Parameters
     ----------
@@ -59,41 +29,76 @@ class TrainingModule(lightning.LightningModule):
         Settings.
     classes : int
         Number of classes.
+    teacher : Module or None
+        Gives the classes that the loss's share ``recipe.distillation`` wants.
     """
 
-    def __init__(self, model: nn.Module, recipe: Recipe, classes: int) -> None:
+    def __init__(self, model: nn.Module, recipe: Recipe, classes: int, teacher: nn.Module | None = None) -> None:
         super().__init__()
         self.model = model
         self.recipe = recipe
-        self.shifted = any(isinstance(module, ShiftBlock) for module in model.modules())
+        self.shifted = any(True for _ in weight_methods(model))
         # Integer weights make large logits; one learned factor for all of them brings them to the loss.
         self.log_temperature = nn.Parameter(torch.tensor(math.log(20.0) if self.shifted else 0.0))
         self.log_temperature.requires_grad_(self.shifted)
         self.accuracy = MulticlassAccuracy(classes, average="micro")
-        self._start_signs = [latent.detach()[0] >= 0 for latent in s3_latents(model)]
+        # Not a submodule: it is neither trained nor kept in checkpoints.
+        self._teacher = [teacher.eval().requires_grad_(False)] if teacher is not None else []
+        self.watch = Watch(model)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits, brought to the loss's scale."""
         logits: Tensor = self.model(x)
-        return logits * torch.exp(-self.log_temperature)
+        return logits.float() * torch.exp(-self.log_temperature)
 
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
         """Return the loss of a batch; a loss that is not a number ends the run."""
         images, labels = batch
-        loss = functional.cross_entropy(self(images), labels, label_smoothing=self.recipe.smoothing)
+        recipe = self.recipe
+        with parametrize.cached():
+            logits = self(images)
+        loss = functional.cross_entropy(logits, labels, label_smoothing=recipe.smoothing)
+        if self._teacher and recipe.distillation:
+            loss = torch.lerp(loss, self._distance(logits, images), recipe.distillation)
         if not torch.isfinite(loss):
-            raise FloatingPointError(
-                f"the loss is {loss.item()} at step {self.global_step}; try a smaller learning rate"
-            )
+            raise FloatingPointError(self._not_finite(loss, images))
         self.log("loss", loss, prog_bar=True)
-        if self.shifted and self.recipe.regularizer:
-            loss = loss + self.recipe.regularizer * dense_weight_regularizer(self.model)
+        if self.shifted and recipe.regularizer:
+            loss = loss + recipe.regularizer * dense_weight_regularizer(self.model)
         return loss
 
+    def _distance(self, logits: Tensor, images: Tensor) -> Tensor:
+        """Return ``τ²·KL`` of the teacher's softened classes and the model's (Hinton et al., 2015)."""
+        tau = self.recipe.temperature
+        with torch.no_grad():
+            wanted = functional.log_softmax(self._teacher[0].to(images.device)(images).float() / tau, dim=1)
+        found = functional.log_softmax(logits / tau, dim=1)
+        return functional.kl_div(found, wanted, reduction="batchmean", log_target=True) * tau**2
+
+    def _not_finite(self, loss: Tensor, images: Tensor) -> str:
+        """Return a sentence that names the first layer with a value that is not finite."""
+        where = "the loss itself"
+        found: list[str] = []
+        hooks = [
+            module.register_forward_hook(
+                lambda _, __, out, name=name: found.append(name) if not torch.isfinite(out).all() else None
+            )
+            for name, module in self.model.named_modules()
+            if not list(module.children())
+        ]
+        with torch.no_grad():
+            self.model(images)
+        for hook in hooks:
+            hook.remove()
+        if found:
+            where = f"layer {found[0]!r}"
+        return f"the loss is {loss.item()} at step {self.global_step}, from {where}; try a smaller learning rate"
+
     def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
-        """Measure the accuracy of the evaluation model, which is the integer network's."""
+        """Measure the accuracy of the evaluation model in float32, which is the integer network's."""
         images, labels = batch
-        self.accuracy(self(images), labels)
+        with torch.autocast(images.device.type, enabled=False):
+            self.accuracy(self(images), labels)
         self.log("accuracy", self.accuracy, prog_bar=True, on_epoch=True, on_step=False)
 
     def on_train_epoch_start(self) -> None:
@@ -106,28 +111,18 @@ class TrainingModule(lightning.LightningModule):
                 module.latent_exponent.requires_grad_(not frozen)
 
     def on_train_epoch_end(self) -> None:
-        """Log the share of zero weights and of signs that changed since the start."""
-        latents = s3_latents(self.model)
-        if latents:
-            total = sum(latent[0].numel() for latent in latents)
-            zeros = sum(int((latent[1] <= 0).sum()) for latent in latents)
-            flips = sum(
-                int(((latent.detach()[0] >= 0) != start).sum())
-                for latent, start in zip(latents, self._start_signs, strict=True)
-            )
-            self.log_dict({"zeros": zeros / total, "sign_flips": flips / total})
+        """Log the shares of zeros and of signs that changed since the start, in all and for every layer."""
+        self.log_dict(self.watch.summary(self.model))
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Log the latents' gradient norm once an epoch: vanishing gradients show here."""
+        """Log the latents' gradient norms once an epoch: vanishing gradients show here."""
         if self.global_step % max(1, self.trainer.num_training_batches) == 0:
-            norms = [latent.grad.norm() for latent in s3_latents(self.model) if latent.grad is not None]
-            if norms:
-                self.log("latent_gradient", torch.stack(norms).norm())
+            self.log_dict(self.watch.gradients(self.model))
 
     def configure_optimizers(self) -> Any:
-        """SGD with one group each for latents, activation scales, weights, and the rest."""
+        """One group each for latents, activation scales, weights, and the rest."""
         recipe = self.recipe
-        latents = s3_latents(self.model)
+        latents = [latent for _, _, method, latent in weight_methods(self.model) if method.LATENT]
         exponents = [m.latent_exponent for m in self.model.modules() if isinstance(m, ActivationQuantizer)]
         known = {id(p) for p in (*latents, *exponents)}
         others = [p for p in self.parameters() if id(p) not in known]
@@ -138,9 +133,25 @@ class TrainingModule(lightning.LightningModule):
             {"params": [p for p in others if p.ndim <= 1], "lr": recipe.lr, "weight_decay": 0.0},
         ]
         groups = [group for group in groups if group["params"]]
-        optimizer = torch.optim.SGD(groups, lr=recipe.lr, momentum=0.9)
+        optimizer: torch.optim.Optimizer
+        if recipe.optimizer == "radam":
+            optimizer = torch.optim.RAdam(groups, lr=recipe.lr)
+        else:
+            optimizer = torch.optim.SGD(groups, lr=recipe.lr, momentum=0.9)
         steps = int(self.trainer.estimated_stepping_batches)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, [group["lr"] for group in groups], total_steps=steps, pct_start=0.2, cycle_momentum=False
-        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, Cycle(steps, recipe.rise))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+class Cycle:
+    """Rate over peak rate at a step: a cosine up in the first share ``rise`` of the steps, a cosine down to 0."""
+
+    def __init__(self, steps: int, rise: float) -> None:
+        self.steps = steps
+        self.top = rise * steps
+
+    def __call__(self, step: int) -> float:
+        """Return the factor."""
+        if step < self.top:
+            return 0.52 - 0.48 * math.cos(math.pi * step / self.top)
+        return 0.5 + 0.5 * math.cos(math.pi * min(1.0, (step - self.top) / max(1.0, self.steps - self.top)))

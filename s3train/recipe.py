@@ -2,49 +2,111 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained: SGD with momentum 0.9 and one cycle of the learning rate.
+    """How a network is trained: one cycle of the learning rate, SGD with momentum 0.9 or RAdam.
 
     Attributes
     ----------
     epochs, batch : int
         Length of the run and images a step.
     lr : float
-        Peak learning rate of batch norm, biases and (in a float run) weights.
-    latent_lr, latent_std, gate_offset : float
-        Peak learning rate of the S3 latents, their initial spread, and the initial mean of the sparse latents in
-        units of it. What decides is rate over spread (about 100): otherwise signs stay where they started.
-    regularizer : float
-        Weight α of the dense-weight regulariser: it opens gates, a shut gate also blocks its sign and shifts.
-    exponent_lr : float
-        Learning rate of the activation scales.
+        Peak learning rate of batch norm, biases and weights that are not latents.
+    optimizer : str
+        ``"sgd"`` or ``"radam"``.
     weight_decay : float
         On weights and latents.
+    latent_lr, latent_std, gate_offset : float
+        Peak learning rate of the latents, their initial spread, and the initial mean of S3's sparse latents in units
+        of it. What decides is rate over spread (about 100): otherwise signs stay where they started.
+    root : bool
+        S3's gradient through DenseShift's √ instead of the power.
+    regularizer : float
+        Weight α of S3's dense-weight regulariser: it opens gates, a shut gate also blocks its sign and shifts.
+    exponent_lr : float
+        Learning rate of the activation scales.
     freeze : float
         Last share of the epochs with frozen batch statistics and activation scales.
     smoothing : float
         Label smoothing of the loss.
+    distillation, temperature : float
+        Share of the loss that is the distance to a teacher's softened classes, and the softening.
+    rise : float
+        Share of the steps in which the learning rate rises.
+    precision : str
+        Lightning's precision. Under ``bf16-mixed`` layers compute in bfloat16; latents, batch norm's parameters and
+        evaluation stay in float32.
     """
 
     epochs: int
     batch: int
     lr: float = 0.1
+    optimizer: str = "sgd"
+    weight_decay: float = 1e-4
     latent_lr: float = 1.0
     latent_std: float = 0.01
     gate_offset: float = 2.0
+    root: bool = False
     regularizer: float = 1e-3
     exponent_lr: float = 0.01
-    weight_decay: float = 1e-4
     freeze: float = 0.15
     smoothing: float = 0.1
+    distillation: float = 0.0
+    temperature: float = 4.0
+    rise: float = 0.2
+    precision: str = "32-true"
 
 
-RECIPES = {
-    "digits": Recipe(epochs=60, batch=64),
-    "mnist": Recipe(epochs=15, batch=128),
+_DATA: dict[str, dict[str, Any]] = {
+    "digits": {"epochs": 60, "batch": 64},
+    "mnist": {"epochs": 15, "batch": 128},
+    "fashion": {"epochs": 20, "batch": 128},
+    "cifar10": {"epochs": 30, "batch": 128, "lr": 0.2, "smoothing": 0.0, "precision": "bf16-mixed"},
+    "cifar100": {"epochs": 30, "batch": 128, "lr": 0.2, "smoothing": 0.0, "precision": "bf16-mixed"},
 }
-"""Default settings of every data set."""
+_METHOD: dict[str, dict[str, Any]] = {
+    "denseshift": {"latent_lr": 0.1, "latent_std": 0.001},
+    "deepshift_ps": {"optimizer": "radam", "lr": 0.01, "latent_lr": 0.01},
+}
+_PAPER: dict[str, Any] = {
+    "latent_lr": 0.1,
+    "lr": 0.1,
+    "latent_std": 0.0,
+    "gate_offset": 0.0,
+    "regularizer": 1e-5,
+    "rise": 0.0,
+    "distillation": 0.0,
+}
+RECIPE_NAMES = ("default", "paper")
+
+
+def choose_recipe(data: str, method: str = "s3", name: str = "default", **changes: Any) -> Recipe:
+    """Return the settings for a data set and a weight method.
+
+    Parameters
+    ----------
+    data, method : str
+        What is trained.
+    name : str
+        ``"default"``, or ``"paper"`` for S3's published settings.
+    changes
+        Fields that replace the chosen ones; ``None`` keeps a field.
+
+    Raises
+    ------
+    ValueError
+        If the recipe or a field is unknown.
+    """
+    if name not in RECIPE_NAMES:
+        raise ValueError(f"recipe {name!r} is unknown, supported are {', '.join(RECIPE_NAMES)}")
+    unknown = set(changes) - {field.name for field in fields(Recipe)}
+    if unknown:
+        raise ValueError(f"recipe field {min(unknown)!r} is unknown")
+    settings = {**_DATA.get(data, {"epochs": 30, "batch": 128}), **_METHOD.get(method, {})}
+    if name == "paper":
+        settings.update(_PAPER)
+    return replace(Recipe(**settings), **{key: value for key, value in changes.items() if value is not None})

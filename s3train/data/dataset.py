@@ -29,6 +29,8 @@ class ImageData:
         Classes.
     shift : int
         Largest shift in pixels by which training images may be moved.
+    flip : bool
+        Whether training images may be mirrored.
     """
 
     name: str
@@ -38,6 +40,7 @@ class ImageData:
     test_images: Tensor
     test_labels: Tensor
     shift: int
+    flip: bool = False
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -1,4 +1,4 @@
-"""MNIST from its four IDX files."""
+"""MNIST and Fashion-MNIST from their four IDX files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ import torch
 from s3train.data.dataset import DataError, ImageData
 from s3train.formats import TensorFormat
 
-HOME = "https://ossci-datasets.s3.amazonaws.com/mnist/"
+HOMES = {
+    "mnist": "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "fashion": "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+}
 """Where the files are published."""
 
 FILES = {
@@ -43,18 +46,18 @@ def read_idx(path: Path) -> np.ndarray:
     return body.reshape(shape)
 
 
-def _find(folder: Path, name: str) -> Path:
+def _find(folder: Path, name: str, home: str) -> Path:
     for path in (folder / name, folder / f"{name}.gz"):
         if path.exists():
             return path
     target = folder / f"{name}.gz"
     try:
-        with urllib.request.urlopen(f"{HOME}{name}.gz", timeout=30) as answer:
+        with urllib.request.urlopen(f"{home}{name}.gz", timeout=30) as answer:
             data = answer.read()
     except (urllib.error.URLError, OSError) as error:
         missing = ", ".join(n for n, _ in FILES.values() if not any((folder / f"{n}{e}").exists() for e in ("", ".gz")))
         raise DataError(
-            f"MNIST is missing in {folder} and cannot be downloaded ({error}): put {missing} (plain or .gz) there"
+            f"data files are missing in {folder} and cannot be downloaded ({error}): put {missing} (plain or .gz) there"
         ) from error
     folder.mkdir(parents=True, exist_ok=True)
     temporary = target.with_suffix(".tmp")
@@ -65,20 +68,30 @@ def _find(folder: Path, name: str) -> Path:
 
 def load_mnist(folder: Path) -> ImageData:
     """Return MNIST from a folder with the standard IDX files, which are downloaded if they are missing."""
+    return _load("mnist", folder, flip=False)
+
+
+def load_fashion(folder: Path) -> ImageData:
+    """Return Fashion-MNIST, see :func:`load_mnist`."""
+    return _load("fashion", folder, flip=True)
+
+
+def _load(data: str, folder: Path, *, flip: bool) -> ImageData:
     parts = {}
     for key, (name, count) in FILES.items():
-        path = _find(folder, name)
+        path = _find(folder, name, HOMES[data])
         array = read_idx(path)
         want = (count, 28, 28) if key.endswith("images") else (count,)
         if array.shape != want:
-            raise DataError(f"{path}: {array.shape}, MNIST's is {want}")
+            raise DataError(f"{path}: {array.shape}, expected is {want}")
         parts[key] = torch.from_numpy(array.copy())
     return ImageData(
-        "mnist",
+        data,
         TensorFormat(8, 0, 8),
         parts["train_images"][:, None],
         parts["train_labels"].long(),
         parts["test_images"][:, None],
         parts["test_labels"].long(),
         shift=2,
+        flip=flip,
     )

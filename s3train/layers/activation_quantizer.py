@@ -2,15 +2,42 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from s3train.formats import TensorFormat
 
 
-def straight_through(value: Tensor, rounded: Tensor) -> Tensor:
-    """Return ``rounded`` with the gradient of ``value``."""
-    return value + (rounded - value).detach()
+class QuantizeFunction(torch.autograd.Function):
+    """``clamp(floor(x·scale + 1/2), low, high) / scale``.
+
+    Backward: the gradient passes where nothing was clamped; the exponent gets ``Σ g·∂out/∂f`` with the rounding
+    passed straight through, ``∂out/∂f = ln2·(x - out)`` inside and ``-ln2·out`` where the value was clamped.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, latent: Tensor, scale: Tensor, low: int, high: int) -> Tensor:
+        out = torch.mul(x, scale).add_(0.5).floor_().clamp_(low, high).div_(scale)
+        ctx.save_for_backward(x, out, scale)
+        ctx.ends = (low - 0.5, high + 0.5)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None, None, None, None]:  # type: ignore[override]
+        x, out, scale = ctx.saved_tensors
+        low, high = ctx.ends
+        step = 1.0 / float(scale)
+        passed = torch.ops.aten.hardtanh_backward(grad, x, low * step, high * step)
+        slope = None
+        if ctx.needs_input_grad[1]:
+            inside, outside = torch.sum(passed * x, dtype=torch.float32), torch.sum(grad * out, dtype=torch.float32)
+            slope = (inside - outside) * math.log(2.0)
+        return passed, slope, None, None, None
+
+
 
 
 class ActivationQuantizer(nn.Module):
@@ -56,10 +83,9 @@ class ActivationQuantizer(nn.Module):
         """Return the quantised activations, of ``x``'s shape."""
         if self.training and not bool(self.initialized):
             self._initialize(x)
-        latent = self.latent_exponent
-        scale = torch.exp2(straight_through(latent, torch.floor(latent.detach() + 0.5).clamp(-15, 15))).to(x.dtype)
+        exponent = torch.floor(self.latent_exponent.detach() + 0.5).clamp(-15, 15)
         zero = 1 << self.bits - 1 if self.signed else 0
-        scaled = x * scale
-        u = straight_through(scaled, torch.floor(scaled.detach() + 0.5))
-        u = torch.clamp(u, -zero, (1 << self.bits) - 1 - zero)
-        return u / scale
+        out: Tensor = QuantizeFunction.apply(  # type: ignore[no-untyped-call]
+            x, self.latent_exponent, torch.exp2(exponent).to(x.dtype), -zero, (1 << self.bits) - 1 - zero
+        )
+        return out

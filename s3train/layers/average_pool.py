@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from s3train.formats import TensorFormat
-from s3train.layers.activation_quantizer import straight_through
+from s3train.reparam.straight_through import straight_through
 from s3train.layers.shift_block import FormatSource
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from s3train.formats import TensorFormat, UnsupportedModelError
-from s3train.layers.activation_quantizer import ActivationQuantizer, straight_through
+from s3train.layers.activation_quantizer import ActivationQuantizer
 from s3train.layers.factor import TwoTermFactor, round_factor
 
 FormatSource = Callable[[], TensorFormat]
@@ -31,8 +32,12 @@ class IntegerLayer:
 class ShiftBlock(nn.Module):
     """``quantiser(m·conv(x) + β' + residual)`` with ``m`` made of one or two powers of two per channel.
 
-    ``m`` is batch norm's ``γ / √(σ² + ε)`` rounded to ``±2^e·(1 + t·2^-j)``, straight-through; ``β' = β - μ·m`` with
-    the rounded ``m``, on the grid on which the hardware adds it. Evaluation is exact: it equals the integer network.
+    ``m`` is batch norm's ``γ / √(σ² + ε)`` rounded to ``±2^e·(1 + t·2^-j)``; ``β' = β - μ·m`` with the rounded ``m``,
+    on the grid on which the hardware adds it. Evaluation is exact: it equals the integer network.
+
+    Training is an ordinary batch norm with ``γ·ρ`` and ``β + δ``, where ``ρ`` is the rounded over the wanted factor
+    and ``δ`` the rounding of ``β'``, both for the *running* statistics and constants of the step. So the rounding
+    costs nothing over a float layer, does not jump from batch to batch, and is right at the end.
 
     Parameters
     ----------
@@ -114,25 +119,30 @@ class ShiftBlock(nn.Module):
                 y = y + residual.double()
             result: Tensor = self.quantizer(y)
             return result.to(x.dtype)
-        if self.frozen:
-            mean, variance = self.running_mean, self.running_var
-        else:
-            axes = [d for d in range(acc.ndim) if d != 1]
-            variance, mean = torch.var_mean(acc, dim=axes, correction=0)
-            with torch.no_grad():
-                count = acc.numel() // acc.shape[1]
-                unbiased = variance * (count / max(1, count - 1))
-                self.running_mean.lerp_(mean, self.momentum)
-                self.running_var.lerp_(unbiased, self.momentum)
-        m = self.gamma / torch.sqrt(variance + self.eps)
-        rounded = round_factor(m, terms=self.terms)
-        m = straight_through(m, rounded.value.to(m.dtype))
-        offset = self.beta - mean * m
-        grid = torch.exp2((self.quantizer.format.exponent + self.shifts(rounded)[0]).to(m.dtype))
-        offset = straight_through(offset, torch.floor(offset.detach() * grid + 0.5) / grid)
-        y = acc * m.view(shape) + offset.view(shape)
-        result = self.quantizer(y if residual is None else y + residual)
+        ratio, shift = self._rounding()
+        y = functional.batch_norm(
+            acc,
+            self.running_mean,
+            self.running_var,
+            self.gamma * ratio,
+            self.beta + shift,
+            training=not self.frozen,
+            momentum=self.momentum,
+            eps=self.eps,
+        )
+        result = self.quantizer(y if residual is None else y.add_(residual))
         return result
+
+    @torch.no_grad()
+    def _rounding(self) -> tuple[Tensor, Tensor]:
+        """Return (rounded factor over wanted factor, rounded minus wanted constant) for the running statistics."""
+        factor = self.factor()
+        wanted = self.gamma.double() / torch.sqrt(self.running_var.double() + self.eps)
+        ratio = torch.where(wanted == 0, 1.0, factor.value / wanted)
+        grid = torch.exp2((self.quantizer.format.exponent + self.shifts(factor)[0]).double())
+        offset = self.beta.double() - self.running_mean.double() * factor.value
+        shift = torch.floor(offset * grid + 0.5) / grid - offset
+        return ratio.to(self.gamma.dtype), shift.to(self.gamma.dtype)
 
     def integer(self, name: str) -> IntegerLayer:
         """Return the layer's integers; ``UnsupportedModelError`` if one leaves the contract's range."""

@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from torch import nn
 
+from s3train.models.autoencoder import Autoencoder
+from s3train.models.cifar_resnet import CifarResNet
+from s3train.models.count import Count, count
+from s3train.models.imagenet_resnet import ImageNetResNet
+from s3train.models.lenet import LeNet5
 from s3train.models.mlp import MLP
+from s3train.models.separable import DSCNN, MobileNetV1
 from s3train.models.small_resnet import SmallResNet
 
-__all__ = ["MLP", "MODELS", "SmallResNet", "build_model"]
+__all__ = ["MODELS", "Count", "build_model", "count"]
 
-MODELS = ("mlp", "small_resnet")
+MODELS: dict[str, Callable[[tuple[int, int, int], int], nn.Module]] = {
+    "mlp": MLP,
+    "small_resnet": SmallResNet,
+    "resnet8": partial(CifarResNet, blocks=1),
+    "resnet20": partial(CifarResNet, blocks=3),
+    "resnet18": ImageNetResNet,
+    "resnet50": partial(ImageNetResNet, blocks=(3, 4, 6, 3), bottleneck=True),
+    "lenet5": LeNet5,
+    "dscnn": DSCNN,
+    "mobilenetv1_025": MobileNetV1,
+    "autoencoder": Autoencoder,
+}
+"""Every model by its name: called with the shape of an image and the number of classes."""
 
 
 def build_model(name: str, shape: tuple[int, int, int], classes: int) -> nn.Module:
     """Return a float model by name for images of a shape; ``ValueError`` for an unknown name."""
-    if name == "mlp":
-        return MLP(shape, classes)
-    if name == "small_resnet":
-        return SmallResNet(shape, classes)
-    raise ValueError(f"model {name!r} is unknown, supported are {', '.join(MODELS)}")
+    if name not in MODELS:
+        raise ValueError(f"model {name!r} is unknown, supported are {', '.join(MODELS)}")
+    return MODELS[name](shape, classes)

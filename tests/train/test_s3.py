@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from s3train.layers.activation_quantizer import straight_through
+from s3train.reparam.straight_through import straight_through
 from s3train.reparam import S3, dense_weight_regularizer
 from s3train.reparam.s3 import s3_weight
 
@@ -45,36 +45,6 @@ def test_a_shut_gate_gives_plus_zero():
     assert weight.item() == 0 and not torch.signbit(weight).item()
 
 
-@pytest.mark.parametrize("layer", [nn.Linear(6, 4), nn.Conv1d(3, 4, 3), nn.Conv2d(3, 4, 3)])
-def test_every_layer_takes_it_and_the_state_can_be_saved(layer):
-    parametrize.register_parametrization(layer, "weight", S3(3))
-    values = set(layer.weight.detach().unique().tolist())
-    assert values <= {-4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0}
-    before = layer.weight.detach().clone()
-    state = {name: value.clone() for name, value in layer.state_dict().items()}
-    layer.parametrizations.weight.original.data.normal_()
-    layer.load_state_dict(state)
-    assert torch.equal(layer.weight, before)
-    layer.weight.sum().backward()
-    assert layer.parametrizations.weight.original.grad is not None
-
-
-@pytest.mark.parametrize("bits", [2, 3, 4])
-def test_the_start_from_float_weights_finds_the_nearest_values(bits):
-    layer = nn.Linear(8, 8, bias=False)
-    levels = [0.0] + [2.0**k for k in range(2 ** (bits - 1) - 1)]
-    wanted = torch.tensor(levels)[torch.randint(0, len(levels), (8, 8))]
-    wanted = wanted * torch.where(torch.rand(8, 8) < 0.5, -1.0, 1.0)
-    scale = 2.0 ** torch.tensor(levels[1:]).log2().mean() / wanted.abs().mean()
-    # Scaled so that the mean magnitude is where the inverse puts it.
-    layer.weight.data = wanted * scale
-    parametrize.register_parametrization(layer, "weight", S3(bits, from_weights=True))
-    found = layer.weight.detach()
-    assert torch.equal(torch.sign(found)[found != 0], torch.sign(wanted)[found != 0])
-    order = wanted.abs().flatten().argsort()
-    assert torch.equal(found.abs().flatten()[order].sort().values, found.abs().flatten()[order])
-
-
 def test_the_regulariser_is_the_sum_of_shut_gates():
     layer = nn.Linear(2, 2, bias=False)
     parametrize.register_parametrization(layer, "weight", S3(3))
@@ -84,9 +54,3 @@ def test_the_regulariser_is_the_sum_of_shut_gates():
     assert loss.item() == 0.75
     loss.backward()
     assert latents.grad[1].tolist() == [[-1, 0], [-1, 0]]
-
-
-@pytest.mark.parametrize("bits", [1, 6])
-def test_other_bits_are_refused(bits):
-    with pytest.raises(ValueError, match="2 to 5 bits"):
-        S3(bits)

@@ -6,7 +6,8 @@ import pytest
 
 from s3train.data import DataError, load_data, load_digits
 from s3train.data.mnist import read_idx
-from s3train.train import RunError, load_run, train
+from s3train.runs import RunError, load_run
+from s3train.train import train
 
 
 def test_the_digits_split_is_fixed_and_stratified():
@@ -53,5 +54,5 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
 
 
 def test_an_unknown_data_set_is_refused(tmp_path):
-    with pytest.raises(DataError, match="supported are digits, mnist"):
+    with pytest.raises(DataError, match="supported are digits, mnist, fashion, cifar10, cifar100"):
         load_data("imagenet", tmp_path)

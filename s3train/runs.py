@@ -1,0 +1,213 @@
+"""The folder of a run: what was trained, what came out, and how to load it again."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save_file
+from torch import fx, nn
+
+from hw.graph import Network
+from s3train.convert import convert, convert_weights
+from s3train.data import ImageData, load_data
+from s3train.export import export
+from s3train.models import build_model
+from s3train.recipe import Recipe
+
+CHECKPOINT = "last.ckpt"
+_STATE = "model.safetensors"
+_CONFIG = "config.json"
+_RESULT = "result.json"
+
+
+class RunError(RuntimeError):
+    """A run's folder cannot be used; the sentence says why."""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What is trained.
+
+    Attributes
+    ----------
+    model, data : str
+        Names, see :data:`s3train.models.MODELS` and :data:`s3train.data.DATASETS`.
+    method : str
+        ``"float"``, or one of :data:`s3train.reparam.METHODS`.
+    bits : int
+        Bits of a weight; 32 in a float run.
+    activation_bits : int
+        Bits of an activation; 32 leaves activations, batch norm and the logits' bias in float.
+    first_last : bool
+        First and last layer too have the method's weights.
+    seed : int
+        Seed of initial values, order and augmentation.
+    teacher : str or None
+        Folder of the finished run that is distilled.
+    start : str or None
+        Folder of the finished float run whose weights the method starts from.
+    recipe : Recipe
+        Settings.
+    """
+
+    model: str
+    data: str
+    method: str
+    bits: int
+    activation_bits: int
+    first_last: bool
+    seed: int
+    teacher: str | None
+    start: str | None
+    recipe: Recipe
+
+    @property
+    def integer(self) -> bool:
+        """Whether the network has an integer form."""
+        return self.method != "float" and self.activation_bits <= 8 and self.first_last
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """Result of a run.
+
+    Attributes
+    ----------
+    folder : Path
+        Where the run is kept.
+    accuracy : float
+        Share of the test images that the evaluation model (fake-quantised, or float) classifies right.
+    integer_accuracy : float or None
+        The same for the integer network; ``None`` where there is none.
+    seconds : float
+        How long the training took.
+    zeros, sign_flips : float or None
+        Shares of all weights, at the end; ``None`` in a float run.
+    """
+
+    folder: Path
+    accuracy: float
+    integer_accuracy: float | None
+    seconds: float
+    zeros: float | None = None
+    sign_flips: float | None = None
+
+
+def build(config: RunConfig, data: ImageData) -> nn.Module:
+    """Return the untrained network of a run."""
+    model = build_model(config.model, data.shape, data.classes)
+    if config.method == "float":
+        return model
+    recipe = config.recipe
+    options: dict[str, Any] = {}
+    if config.method in ("s3", "denseshift"):
+        options = {"std": recipe.latent_std, "from_weights": config.start is not None}
+    if config.method == "s3":
+        options |= {"gate_offset": recipe.gate_offset, "root": recipe.root}
+    skip = () if config.first_last else _first_and_last(model)
+    if config.activation_bits > 8:
+        return convert_weights(model, config.method, config.bits, skip=skip, **options)
+    return convert(
+        model, config.method, config.bits, image=data.format, activation_bits=config.activation_bits, skip=skip, **options
+    )  # fmt: skip
+
+
+def _first_and_last(model: nn.Module) -> tuple[str, str]:
+    names = [name for name, layer in model.named_modules() if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear)]
+    return names[0], names[-1]
+
+
+def open_run(out: Path, config: RunConfig) -> TrainResult | None:
+    """Return the result of an equal, finished run; otherwise make the folder ready, cleared of another run."""
+    out.mkdir(parents=True, exist_ok=True)
+    want = json.loads(json.dumps(asdict(config)))
+    file = out / _CONFIG
+    if file.exists():
+        try:
+            same = json.loads(file.read_text()) == want
+        except ValueError:
+            same = False
+        if same and (out / _RESULT).exists():
+            return TrainResult(out, **json.loads((out / _RESULT).read_text()))
+        if not same:
+            for name in (CHECKPOINT, _STATE, _RESULT):
+                (out / name).unlink(missing_ok=True)
+            shutil.rmtree(out / "logs", ignore_errors=True)
+    write_json(file, want)
+    packages = ("torch", "lightning", "numpy", "safetensors", "amaranth")
+    versions = {name: importlib.metadata.version(name) for name in packages}
+    write_json(out / "versions.json", {"python": platform.python_version(), **versions})
+    return None
+
+
+def close_run(result: TrainResult, network: nn.Module) -> None:
+    """Keep the network and, last, the result."""
+    out = result.folder
+    temporary = out / f".{_STATE}.tmp"
+    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, temporary)
+    os.replace(temporary, out / _STATE)
+    fields = asdict(result)
+    del fields["folder"]
+    write_json(out / _RESULT, fields)
+
+
+def read_config(folder: Path) -> RunConfig:
+    """Return what a run's folder was made for; ``RunError`` if there is none, or it is damaged."""
+    try:
+        fields = json.loads((folder / _CONFIG).read_text())
+        return RunConfig(**{**fields, "recipe": Recipe(**fields["recipe"])})
+    except FileNotFoundError as error:
+        raise RunError(f"{folder}: no finished run here ({_CONFIG} is missing)") from error
+    except Exception as error:
+        raise RunError(f"{folder}: {_CONFIG} is damaged ({error})") from error
+
+
+def load_run(folder: Path, data_folder: Path) -> tuple[nn.Module, RunConfig, ImageData]:
+    """Return the trained model of a finished run, what it is, and its data.
+
+    Raises
+    ------
+    RunError
+        If there is no finished run in the folder, or it is damaged.
+    """
+    config = read_config(folder)
+    try:
+        state = load_file(folder / _STATE)
+    except FileNotFoundError as error:
+        raise RunError(f"{folder}: no finished run here ({_STATE} is missing)") from error
+    except Exception as error:
+        raise RunError(f"{folder}: the run is damaged ({error})") from error
+    images = load_data(config.data, data_folder)
+    model = build(config, images)
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise RunError(f"{folder}: {_STATE} is of another network") from error
+    return model.eval(), config, images
+
+
+def export_run(folder: Path, data_folder: Path) -> tuple[Network, nn.Module, ImageData]:
+    """Return the integer network of a finished run, its model, and its data."""
+    model, config, images = load_run(folder, data_folder)
+    if not config.integer:
+        raise RunError(
+            f"{folder}: a run with method {config.method}, {config.activation_bits}-bit activations and "
+            f"first and last layer {'in the method' if config.first_last else 'in float'} cannot be exported; "
+            f"train with method s3, at most 8 bits and all layers"
+        )
+    assert isinstance(model, fx.GraphModule)
+    return export(model, images.format, images.shape, name=f"{config.model}-{config.data}"), model, images
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(json.dumps(content, indent=2) + "\n")
+    os.replace(temporary, path)

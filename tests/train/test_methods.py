@@ -1,0 +1,177 @@
+"""Every weight method: values in its alphabet, gradients equal to their closed forms."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils import parametrize
+
+from hw.graph import Alphabet
+from s3train.formats import UnsupportedModelError
+from s3train.convert import register_weight_method
+from s3train.reparam import METHODS, APoT, DeepShiftPS, DeepShiftQ, DenseShift, S3, Uniform, make_method, weight_methods
+from s3train.reparam.apot import apot_levels
+from s3train.reparam.s3 import s3_weight
+from s3train.reparam.straight_through import straight_through
+
+ALL = [(name, bits) for name, method in METHODS.items() for bits in method.BITS]
+
+
+def step(v):
+    return straight_through(v, (v > 0).to(v.dtype))
+
+
+def sign(v):
+    return straight_through(v, torch.where(v >= 0, 1.0, -1.0).to(v.dtype))
+
+
+def run(latents):
+    length = torch.zeros_like(latents[0])
+    for latent in latents:
+        length = step(latent) * (length + 1)
+    return length
+
+
+def gradients(ours, theirs, parameters):
+    """Gradient of a random projection of both at the same point."""
+    a, b = parameters.clone().requires_grad_(), parameters.clone().requires_grad_()
+    out = torch.randn_like(ours(a))
+    (ours(a) * out).sum().backward()
+    (theirs(b) * out).sum().backward()
+    return a.grad, b.grad
+
+
+@pytest.mark.parametrize(("name", "bits"), ALL)
+def test_the_weights_are_integers_of_the_methods_alphabet(name, bits):
+    torch.manual_seed(bits)
+    layer = nn.Conv2d(16, 32, 3)
+    register_weight_method(layer, name, bits)
+    weight = layer.weight.detach()
+    assert torch.equal(weight, weight.round()) and not torch.signbit(weight[weight == 0]).any()
+    method = layer.parametrizations.weight[0]
+    if method.alphabet is not None:
+        alphabet = Alphabet.parse(method.alphabet)
+        assert set(weight.unique().tolist()) <= set(alphabet.values)
+        assert torch.equal(torch.from_numpy(alphabet.decode(alphabet.encode(weight.numpy()))), weight.int())
+    layer.weight.sum().backward()
+    assert torch.isfinite(layer.parametrizations.weight.original.grad).all()
+
+
+@pytest.mark.parametrize(("name", "bits"), ALL)
+@pytest.mark.parametrize("layer", [nn.Linear(6, 4), nn.Conv1d(3, 4, 3), nn.Conv2d(3, 4, 3)])
+def test_every_layer_takes_every_method_and_the_state_can_be_saved(name, bits, layer):
+    layer = type(layer)(6, 4) if isinstance(layer, nn.Linear) else type(layer)(3, 4, 3)
+    register_weight_method(layer, name, bits)
+    before = layer.weight.detach().clone()
+    state = {key: value.clone() for key, value in layer.state_dict().items()}
+    for parameter in layer.parameters():
+        parameter.data.normal_()
+    layer.load_state_dict(state)
+    assert torch.equal(layer.weight, before)
+    assert [(found, method.NAME) for found, _, method, _ in weight_methods(layer)] == [("", name)]
+
+
+@pytest.mark.parametrize("bits", S3.BITS)
+def test_the_root_changes_s3s_gradient_and_not_its_weights(bits):
+    torch.manual_seed(bits)
+    latents = torch.randn(2 + S3(bits).shifts, 300, dtype=torch.float64)
+
+    def composed(v):
+        value = torch.exp2(run(v[2:]).detach()) if bits > 2 else torch.ones_like(v[0])
+        root = torch.sqrt(run(v[2:]) + 1) if bits > 2 else torch.ones_like(v[0])
+        base = straight_through(root, root)
+        surrogate = sign(v[0]) * step(v[1]) * base
+        return surrogate + (sign(v[0]) * step(v[1]) * value - surrogate).detach()
+
+    assert torch.equal(s3_weight(latents, root=True), s3_weight(latents))
+    ours, theirs = gradients(lambda v: s3_weight(v, root=True), composed, latents)
+    assert torch.allclose(ours, theirs, rtol=1e-12, atol=1e-12)
+    if bits > 2:
+        assert not torch.allclose(ours, gradients(s3_weight, s3_weight, latents)[0])
+
+
+@pytest.mark.parametrize("bits", DenseShift.BITS)
+def test_denseshift_is_sign_times_power_and_goes_back_through_the_root(bits):
+    torch.manual_seed(bits)
+    method = DenseShift(bits)
+    latents = torch.randn(1 + method.shifts, 300, dtype=torch.float64)
+
+    def composed(v):
+        surrogate = sign(v[0]) * torch.sqrt(run(v[1:]) + 1)
+        return surrogate + (sign(v[0]) * torch.exp2(run(v[1:])) - surrogate).detach()
+
+    assert torch.equal(method(latents), composed(latents))
+    ours, theirs = gradients(method, composed, latents)
+    assert torch.allclose(ours, theirs, rtol=1e-12, atol=1e-12)
+
+
+def test_deepshift_q_rounds_the_logarithm():
+    weight = torch.tensor([[-2.0, -0.7, -0.3, 0.01, 0.0, 0.2, 0.36, 0.9]])
+    assert DeepShiftQ(3)(weight).tolist() == [[-8, -4, -2, 1, 1, 2, 4, 8]]
+    grad, _ = gradients(DeepShiftQ(3), DeepShiftQ(3), weight)
+    assert torch.equal(grad != 0, torch.ones_like(grad, dtype=torch.bool))
+
+
+def test_deepshift_ps_has_a_zero_and_its_closed_form():
+    method = DeepShiftPS(3)
+    parameters = torch.tensor([[-5.0, -1.6, -0.4, 0.7, -1.0], [1.0, -0.6, 0.4, 0.9, -0.5]], dtype=torch.float64)
+    assert method(parameters).tolist() == [1, -1, 0, 4, 0]
+    parameters.requires_grad_()
+    method(parameters).sum().backward()
+    power = torch.tensor([0.25, 0.25, 1.0, 1.0, 0.5], dtype=torch.float64)
+    signs = torch.tensor([1.0, -1, 0, 1, 0], dtype=torch.float64)
+    assert torch.allclose(parameters.grad[0], signs * power * math.log(2.0))
+    assert parameters.grad[1].tolist() == [1] * 5
+
+
+def test_apots_levels_at_three_bits_are_s3s():
+    assert apot_levels(3) == [0, 1, 2, 4]
+    assert apot_levels(4) == [0, 1, 2, 3, 4, 6, 8, 10]
+    assert len(apot_levels(5)) == 16
+
+
+def test_apot_snaps_to_the_nearest_level_and_learns_its_clip():
+    torch.manual_seed(0)
+    method = APoT(3).double()
+    weight = torch.randn(40, 40, dtype=torch.float64)
+    out = method(weight)
+    scaled = ((weight - weight.mean()) / (weight.std() * 3)).clamp(-1, 1) * 4
+    levels = torch.tensor([-4.0, -2, -1, 0, 1, 2, 4], dtype=torch.float64)
+    best = (scaled[..., None] - levels).abs().amin(-1)
+    assert torch.allclose((out - scaled).abs(), best)
+    g = torch.randn_like(weight)
+    (out * g).sum().backward()
+    inside = (scaled.abs() < 4).double()
+    assert torch.allclose(method.clip.grad, (g * inside * -scaled / 3).sum())
+
+
+@pytest.mark.parametrize("bits", Uniform.BITS)
+def test_uniform_weights_use_the_range_and_have_no_alphabet(bits):
+    torch.manual_seed(0)
+    method = Uniform(bits)
+    out = method(torch.randn(64, 64))
+    assert out.abs().max() == (1 << bits - 1) - 1
+    assert method.alphabet is None
+
+
+@pytest.mark.parametrize(("name", "bits"), [("s3", 1), ("s3", 6), ("denseshift", 5), ("deepshift_q", 5), ("uniform", 3)])
+def test_other_bits_are_refused(name, bits):
+    with pytest.raises(ValueError, match=rf"{name} has \d to \d bits, got {bits}"):
+        make_method(name, bits)
+
+
+def test_an_unknown_method_is_refused():
+    with pytest.raises(UnsupportedModelError, match="'ternary' is unknown, supported are s3, denseshift"):
+        register_weight_method(nn.Linear(2, 2), "ternary", 3)
+
+
+@pytest.mark.parametrize(("name", "bits"), [("s3", 2), ("s3", 3), ("s3", 4), ("denseshift", 2), ("denseshift", 3)])
+def test_the_start_from_float_weights_gives_back_weights_of_the_alphabet(name, bits):
+    torch.manual_seed(bits)
+    values = torch.tensor([float(v) for v in Alphabet.parse(make_method(name, bits).alphabet).values])
+    wanted = values[torch.randint(0, len(values), (40, 40))]
+    layer = nn.Linear(40, 40, bias=False)
+    layer.weight.data = wanted * 0.37
+    parametrize.register_parametrization(layer, "weight", make_method(name, bits, from_weights=True))
+    assert torch.equal(layer.weight.detach(), wanted)
