@@ -45,6 +45,7 @@ class TrainingModule(lightning.LightningModule):
         # Not a submodule: it is neither trained nor kept in checkpoints.
         self._teacher = [teacher.eval().requires_grad_(False)] if teacher is not None else []
         self.watch = Watch(model)
+        self._frozen = False
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits, brought to the loss's scale."""
@@ -101,9 +102,12 @@ class TrainingModule(lightning.LightningModule):
             self.accuracy(self(images), labels)
         self.log("accuracy", self.accuracy, prog_bar=True, on_epoch=True, on_step=False)
 
-    def on_train_epoch_start(self) -> None:
-        """Freeze statistics and scales towards the end."""
-        frozen = self.current_epoch >= round(self.recipe.epochs * (1 - self.recipe.freeze))
+    def on_train_batch_start(self, batch: Any, index: int) -> None:
+        """Freeze statistics and scales towards the end, when the learning rate is nearly 0."""
+        frozen = self.global_step >= int(self.trainer.estimated_stepping_batches) * (1 - self.recipe.freeze)
+        if frozen == self._frozen:
+            return
+        self._frozen = frozen
         for module in self.model.modules():
             if isinstance(module, ShiftBlock):
                 module.frozen = frozen

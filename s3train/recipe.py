@@ -30,7 +30,7 @@ class Recipe:
     exponent_lr : float
         Learning rate of the activation scales.
     freeze : float
-        Last share of the epochs with frozen batch statistics and activation scales.
+        Last share of the steps with frozen batch statistics and activation scales.
     smoothing : float
         Label smoothing of the loss.
     distillation, temperature : float
@@ -53,7 +53,7 @@ class Recipe:
     root: bool = False
     regularizer: float = 1e-3
     exponent_lr: float = 0.01
-    freeze: float = 0.15
+    freeze: float = 0.1
     smoothing: float = 0.1
     distillation: float = 0.0
     temperature: float = 4.0

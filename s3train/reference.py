@@ -38,7 +38,7 @@ class Reference:
 def make_reference(model: nn.Module, network: Network, data: ImageData, count: int) -> Reference:
     """Run the integer reference on the first ``count`` test images."""
     assert isinstance(model, GraphModule)
-    images = data.test_images[:count]
+    images, labels = data.test(0, min(count, data.test_count))
     named = IntegerModel(model, data.format).run(images)
     stored = {}
     for node in network.nodes:
@@ -47,7 +47,7 @@ def make_reference(model: nn.Module, network: Network, data: ImageData, count: i
             stored[node.name] = values
         else:
             stored[node.output] = values.reshape(len(values), *network.tensor(node.output).shape)
-    return Reference(images.numpy(), data.test_labels[:count].numpy(), stored)
+    return Reference(images.numpy(), labels.numpy(), stored)
 
 
 def save_reference(reference: Reference, path: Path) -> None:

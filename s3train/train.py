@@ -14,11 +14,11 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
 
 from s3train.data import ImageData, load_data
-from s3train.data.batches import training_loader
+from s3train.data.batches import test_loader, training_loader
 from s3train.evaluation import accuracy, integer_accuracy
+from s3train.interrupt import SaveOnInterrupt, finished_steps
 from s3train.lightning_module import TrainingModule
 from s3train.recipe import Recipe, choose_recipe
 from s3train.runs import CHECKPOINT, RunConfig, RunError, TrainResult, build, close_run, load_run, open_run
@@ -115,26 +115,27 @@ def _fit(module: TrainingModule, config: RunConfig, images: ImageData, out: Path
     recipe = config.recipe
     trainer = _trainer(out, recipe, progress)
     checkpoint = out / CHECKPOINT
-    validation = DataLoader(TensorDataset(images.real(images.test_images), images.test_labels), batch_size=500)
+    done = finished_steps(checkpoint) if checkpoint.exists() else 0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             trainer.fit(
                 module,
-                training_loader(images, recipe.batch, config.seed),
-                validation,
+                training_loader(images, recipe.batch, config.seed, done=done),
+                test_loader(images),
                 ckpt_path=str(checkpoint) if checkpoint.exists() else None,
                 weights_only=True,
             )
         except SystemExit as error:
-            # Lightning's way to end after Ctrl-C; the last epoch's checkpoint is there.
+            # Lightning's way to end after Ctrl-C; the checkpoint is written.
             raise KeyboardInterrupt from error
 
 
 def _trainer(out: Path, recipe: Recipe, progress: bool) -> lightning.Trainer:
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     callbacks: list[Any] = [
-        ModelCheckpoint(out, filename="last", enable_version_counter=False, save_on_train_epoch_end=True)
+        ModelCheckpoint(out, filename="last", enable_version_counter=False, save_on_train_epoch_end=True),
+        SaveOnInterrupt(out / CHECKPOINT),
     ]
     if progress:
         callbacks.append(RichProgressBar(leave=False))

@@ -1,4 +1,4 @@
-"""Data sets, in memory, as integers as they come."""
+"""Data sets, as integers as they come."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from s3train.data.cifar import load_cifar10, load_cifar100
-from s3train.data.dataset import DataError, ImageData
+from s3train.data.dataset import DataError, ImageData, MemoryImages
+from s3train.data.folder import FolderImages
 from s3train.data.digits import load_digits
 from s3train.data.mnist import load_fashion, load_mnist
 
-__all__ = ["DATASETS", "DataError", "ImageData", "load_data", "load_digits", "load_mnist"]
+__all__ = ["DATASETS", "DataError", "ImageData", "MemoryImages", "load_data", "load_digits", "load_mnist"]
 
 DATASETS: dict[str, Callable[[Path], ImageData]] = {
     "digits": lambda folder: load_digits(),
@@ -18,6 +19,7 @@ DATASETS: dict[str, Callable[[Path], ImageData]] = {
     "fashion": lambda folder: load_fashion(folder / "fashion"),
     "cifar10": lambda folder: load_cifar10(folder / "cifar-10-batches-bin"),
     "cifar100": lambda folder: load_cifar100(folder / "cifar-100-binary"),
+    "imagenet": lambda folder: FolderImages("imagenet", folder / "imagenet"),
 }
 """Every data set by its name: called with the data folder."""
 

@@ -6,19 +6,18 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
-from torch.nn import functional
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, SequentialSampler
 
-from s3train.data.dataset import ImageData
+from s3train.data.dataset import DRAWS, ImageData
 
 
 class Batches(Dataset[tuple[Tensor, Tensor]]):
-    """Batch ``(epoch, step)``: shuffled, each image moved by up to ``shift`` pixels and perhaps mirrored.
+    """Batch ``(epoch, step)``: shuffled and augmented.
 
     Parameters
     ----------
     data : ImageData
-        Training images in memory.
+        Training images.
     batch : int
         Images in a step, over all processes.
     seed : int
@@ -38,39 +37,37 @@ class Batches(Dataset[tuple[Tensor, Tensor]]):
 
     def __len__(self) -> int:
         """Return the number of steps in an epoch; the rest of the images waits for the next one."""
-        return len(self.data.train_images) // self.batch
+        return self.data.train_count // self.batch
 
     def __getitem__(self, index: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """Return (float32 images (n, channels, height, width), int64 labels (n,)) of a step."""
         epoch, step = index
         if self._order[0] != epoch:
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
-            self._order = epoch, torch.randperm(len(self.data.train_images), generator=generator)
-        chosen = self._order[1][step * self.batch : (step + 1) * self.batch]
+            self._order = epoch, torch.randperm(self.data.train_count, generator=generator)
         generator = torch.Generator().manual_seed((self.seed * 1_000_003 + epoch) * 1_000_003 + step + 1)
-        images = self._augment(self.data.train_images[chosen], generator)
-        share = slice(self.rank * self.batch // self.world, (self.rank + 1) * self.batch // self.world)
-        return self.data.real(images[share]), self.data.train_labels[chosen][share]
-
-    def _augment(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        shift = self.data.shift
-        count, _, height, width = images.shape
-        padded = functional.pad(images, (shift,) * 4, value=self.data.format.zero_point)
-        offsets = torch.randint(0, 2 * shift + 1, (2, count), generator=generator)
-        rows = offsets[0][:, None] + torch.arange(height)
-        columns = offsets[1][:, None] + torch.arange(width)
-        if self.data.flip:
-            mirrored = torch.rand(count, generator=generator) < 0.5
-            columns = torch.where(mirrored[:, None], columns.flip(1), columns)
-        picked = padded[torch.arange(count)[:, None, None], :, rows[:, :, None], columns[:, None, :]]
-        return picked.permute(0, 3, 1, 2)
+        draws = torch.rand((self.batch, DRAWS), generator=generator)
+        share = self.batch // self.world
+        mine = slice(self.rank * share, (self.rank + 1) * share)
+        chosen = self._order[1][step * self.batch : (step + 1) * self.batch]
+        images, labels = self.data.train(chosen[mine], draws[mine])
+        return self.data.real(images), labels
 
 
 class Steps(Sampler[tuple[int, int]]):
-    """The indices of one epoch; ``set_epoch`` (Lightning calls it) chooses which."""
+    """The indices of one epoch; ``set_epoch`` (Lightning calls it) chooses which.
 
-    def __init__(self, steps: int) -> None:
+    Parameters
+    ----------
+    steps : int
+        Steps in an epoch.
+    done : int
+        Steps of the first epoch that an interrupted run has behind it.
+    """
+
+    def __init__(self, steps: int, done: int = 0) -> None:
         self.steps = steps
+        self.done = done % steps
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -81,10 +78,44 @@ class Steps(Sampler[tuple[int, int]]):
         return self.steps
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        return ((self.epoch, step) for step in range(self.steps))
+        # The first index is asked for when the epoch is known, perhaps long after the iterator was made.
+        begin, self.done = self.done, 0
+        for step in range(begin, self.steps):
+            yield self.epoch, step
 
 
-def training_loader(data: ImageData, batch: int, seed: int, rank: int = 0, world: int = 1) -> DataLoader:  # type: ignore[type-arg]
-    """Return the loader of training batches."""
+def training_loader(
+    data: ImageData, batch: int, seed: int, rank: int = 0, world: int = 1, done: int = 0
+) -> DataLoader[tuple[Tensor, Tensor]]:
+    """Return the loader of training batches; the first epoch begins at step ``done``."""
     batches = Batches(data, batch, seed, rank, world)
-    return DataLoader(batches, batch_size=None, sampler=Steps(len(batches)))
+    if not len(batches):
+        raise ValueError(f"{data.train_count} training images are fewer than a batch of {batch}")
+    return DataLoader(
+        batches,
+        batch_size=None,
+        sampler=Steps(len(batches), done),
+        num_workers=data.workers,
+        persistent_workers=bool(data.workers),
+    )
+
+
+class _TestBatches(Dataset[tuple[Tensor, Tensor]]):
+    def __init__(self, data: ImageData, size: int) -> None:
+        self.data = data
+        self.size = size
+
+    def __len__(self) -> int:
+        return -(-self.data.test_count // self.size)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        begin = index * self.size
+        images, labels = self.data.test(begin, min(begin + self.size, self.data.test_count))
+        return self.data.real(images), labels
+
+
+def test_loader(data: ImageData, size: int = 250) -> DataLoader[tuple[Tensor, Tensor]]:
+    """Return the loader of (float32 images, labels) for the test."""
+    batches = _TestBatches(data, size)
+    sampler = SequentialSampler(batches)
+    return DataLoader(batches, batch_size=None, sampler=sampler, num_workers=data.workers)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from s3train.data.dataset import DataError, ImageData
+from s3train.data.dataset import DataError, MemoryImages
 from s3train.formats import TensorFormat
 
 HOME = "https://www.cs.toronto.edu/~kriz/cifar.html"
@@ -17,13 +17,13 @@ HOME = "https://www.cs.toronto.edu/~kriz/cifar.html"
 _PIXELS = 3 * 32 * 32
 
 
-def load_cifar10(folder: Path) -> ImageData:
+def load_cifar10(folder: Path) -> MemoryImages:
     """Return CIFAR-10 from ``data_batch_1.bin`` … ``data_batch_5.bin`` and ``test_batch.bin`` in a folder."""
     train = [_read(folder / f"data_batch_{n}.bin", 1, 10000) for n in range(1, 6)]
     return _data("cifar10", train, _read(folder / "test_batch.bin", 1, 10000))
 
 
-def load_cifar100(folder: Path) -> ImageData:
+def load_cifar100(folder: Path) -> MemoryImages:
     """Return CIFAR-100 (fine labels) from ``train.bin`` and ``test.bin`` in a folder."""
     return _data("cifar100", [_read(folder / "train.bin", 2, 50000)], _read(folder / "test.bin", 2, 10000))
 
@@ -44,8 +44,8 @@ def _read(path: Path, labels: int, count: int) -> tuple[Tensor, Tensor]:
     return images, torch.from_numpy(table[:, labels - 1].astype(np.int64))
 
 
-def _data(name: str, train: list[tuple[Tensor, Tensor]], test: tuple[Tensor, Tensor]) -> ImageData:
-    return ImageData(
+def _data(name: str, train: list[tuple[Tensor, Tensor]], test: tuple[Tensor, Tensor]) -> MemoryImages:
+    return MemoryImages(
         name,
         TensorFormat(8, 128, 7),
         torch.cat([images for images, _ in train]),

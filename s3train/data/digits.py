@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from s3train.data.dataset import ImageData
+from s3train.data.dataset import MemoryImages
 from s3train.formats import TensorFormat
 
 
-def load_digits() -> ImageData:
+def load_digits() -> MemoryImages:
     """Return the digits; a fixed fifth of every class is held out for the test."""
     from sklearn.datasets import load_digits as sklearn_digits
 
@@ -21,4 +21,4 @@ def load_digits() -> ImageData:
     for label in range(10):
         members = order[labels[order] == label]
         test[members[: round(len(members) / 5)]] = True
-    return ImageData("digits", TensorFormat(5, 0, 4), images[~test], labels[~test], images[test], labels[test], shift=1)
+    return MemoryImages("digits", TensorFormat(5, 0, 4), images[~test], labels[~test], images[test], labels[test], shift=1)

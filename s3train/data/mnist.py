@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from s3train.data.dataset import DataError, ImageData
+from s3train.data.dataset import DataError, MemoryImages
 from s3train.formats import TensorFormat
 
 HOMES = {
@@ -66,17 +66,17 @@ def _find(folder: Path, name: str, home: str) -> Path:
     return target
 
 
-def load_mnist(folder: Path) -> ImageData:
+def load_mnist(folder: Path) -> MemoryImages:
     """Return MNIST from a folder with the standard IDX files, which are downloaded if they are missing."""
     return _load("mnist", folder, flip=False)
 
 
-def load_fashion(folder: Path) -> ImageData:
+def load_fashion(folder: Path) -> MemoryImages:
     """Return Fashion-MNIST, see :func:`load_mnist`."""
     return _load("fashion", folder, flip=True)
 
 
-def _load(data: str, folder: Path, *, flip: bool) -> ImageData:
+def _load(data: str, folder: Path, *, flip: bool) -> MemoryImages:
     parts = {}
     for key, (name, count) in FILES.items():
         path = _find(folder, name, HOMES[data])
@@ -85,7 +85,7 @@ def _load(data: str, folder: Path, *, flip: bool) -> ImageData:
         if array.shape != want:
             raise DataError(f"{path}: {array.shape}, expected is {want}")
         parts[key] = torch.from_numpy(array.copy())
-    return ImageData(
+    return MemoryImages(
         data,
         TensorFormat(8, 0, 8),
         parts["train_images"][:, None],

@@ -1,0 +1,73 @@
+"""Ctrl-C and SIGTERM end a training between two steps, with a checkpoint from which it goes on bit for bit."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class SaveOnInterrupt(Callback):
+    """Save a checkpoint after the running step, then raise ``KeyboardInterrupt``.
+
+    Parameters
+    ----------
+    path : Path
+        The checkpoint.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.asked = False
+        self._before: dict[int, Any] = {}
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Take over the signals; outside the main thread there are none."""
+        try:
+            self._before = {number: signal.signal(number, self._ask) for number in _SIGNALS}
+        except ValueError:
+            self._before = {}
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self.asked = True
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *arguments: Any) -> None:
+        """Save and stop, if asked to."""
+        if self.asked:
+            trainer.save_checkpoint(self.path)
+            raise KeyboardInterrupt
+
+    def teardown(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
+        """Give the signals back."""
+        self._restore()
+
+    def on_exception(self, trainer: lightning.Trainer, *arguments: Any) -> None:
+        """Give the signals back."""
+        self._restore()
+
+    def _restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
+
+
+def finished_steps(checkpoint: Path) -> int:
+    """Return how many steps of its epoch a checkpoint has seen.
+
+    Raises
+    ------
+    ValueError
+        If the file is no checkpoint.
+    """
+    try:
+        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        return int(content["loops"]["fit_loop"]["epoch_loop.batch_progress"]["current"]["ready"])
+    except Exception as error:
+        raise ValueError(f"{checkpoint}: not a checkpoint ({error}); delete it to start again") from error
