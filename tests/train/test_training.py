@@ -55,4 +55,4 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
 
 def test_an_unknown_data_set_is_refused(tmp_path):
     with pytest.raises(DataError, match="supported are digits, mnist, fashion, cifar10, cifar100"):
-        load_data("imagenet", tmp_path)
+        load_data("svhn", tmp_path)
