@@ -3,33 +3,64 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from cli.console import console, data_folder, fails_clearly
+from cli.console import console, data_folder, errors, fails_clearly
 
 
 @fails_clearly
 def run(
-    model: Annotated[str, typer.Argument(help="mlp or small_resnet")],
-    data: Annotated[str, typer.Option(help="digits or mnist")] = "digits",
-    bits: Annotated[int, typer.Option(help="bits of a weight, 2 to 5")] = 3,
-    activation_bits: Annotated[int, typer.Option(help="bits of an activation, 2 to 8")] = 8,
-    method: Annotated[str, typer.Option(help="s3, or float for the float twin")] = "s3",
+    model: Annotated[str | None, typer.Argument(help="such as mlp, small_resnet, resnet8; a wrong name lists all")] = None,
+    data: Annotated[str | None, typer.Option(help="digits (default), mnist, fashion, cifar10, cifar100, imagenet")] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(help="s3 (default), denseshift, deepshift_q, deepshift_ps, apot, uniform, or float for the twin"),
+    ] = None,
+    bits: Annotated[int | None, typer.Option(help="bits of a weight, 3 unless said")] = None,
+    activation_bits: Annotated[int | None, typer.Option(help="bits of an activation, 2 to 8 (default), or 32")] = None,
+    recipe: Annotated[str | None, typer.Option(help="default, or paper for S3's published settings")] = None,
     epochs: Annotated[int | None, typer.Option(help="instead of the recipe's")] = None,
-    seed: int = 0,
+    seed: Annotated[int | None, typer.Option(help="of initial values, order and augmentation, 0 unless said")] = None,
+    teacher: Annotated[Path | None, typer.Option(help="folder of a finished run to distil")] = None,
+    start: Annotated[Path | None, typer.Option(help="folder of a finished float run to start from")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML file with any of these; options here win")] = None,
     out: Annotated[Path | None, typer.Option(help="folder of the run")] = None,
+    resume: Annotated[bool, typer.Option(help="refuse to begin: an interrupted run must be there")] = False,
 ) -> None:
-    """Train a network with shift weights. A finished run is not repeated, an interrupted one goes on."""
+    """Train a network with shift weights. A finished run is not repeated, an interrupted one goes on.
+
+    Example: shiftforge train resnet8 --data cifar10 --bits 3
+    """
+    from s3train.config_file import read_config_file
+    from s3train.recipe import choose_recipe
+    from s3train.runs import CHECKPOINT, RunError
     from s3train.train import train
 
-    folder = out or Path("runs") / f"{model}-{data}-{method}{bits if method != 'float' else ''}"
-    result = train(
-        model, data, out=folder, data_folder=data_folder(), method=method, bits=bits,
-        activation_bits=activation_bits, epochs=epochs, seed=seed,
-    )  # fmt: skip
+    options, settings = read_config_file(config) if config is not None else ({}, {})
+    given: dict[str, Any] = {
+        "model": model, "data": data, "method": method, "bits": bits, "activation_bits": activation_bits,
+        "recipe": recipe, "seed": seed, "teacher": teacher, "start": start, "out": out,
+    }  # fmt: skip
+    options |= {key: value for key, value in given.items() if value is not None}
+    if epochs is not None:
+        settings["epochs"] = epochs
+    if "model" not in options:
+        raise ValueError("say which model to train, for example: shiftforge train small_resnet --data digits")
+    name, data_name = options.pop("model"), options.pop("data", "digits")
+    method_name = options.setdefault("method", "s3")
+    chosen = choose_recipe(data_name, method_name, options.pop("recipe", "default"), **settings)
+    for key in ("teacher", "start"):
+        options[key] = Path(options[key]) if options.get(key) else None
+    weights = method_name if method_name == "float" else f"{method_name}{options.get('bits', 3)}"
+    folder = Path(options.pop("out", Path("runs") / f"{name}-{data_name}-{weights}"))
+    if resume and not (folder / CHECKPOINT).exists():
+        raise RunError(f"{folder}: no interrupted run here to go on with ({CHECKPOINT} is missing)")
+    if chosen.distillation and method_name != "float" and options["teacher"] is None:
+        errors.print(f"no --teacher: training without distillation, which the recipe for {data_name} would use")
+    result = train(name, data_name, out=folder, data_folder=data_folder(), recipe=chosen, **options)
     integer = "" if result.integer_accuracy is None else f", integer network {result.integer_accuracy:.2%}"
     console.print(f"test accuracy {result.accuracy:.2%}{integer}; the run is in {folder}")
-    if method != "float":
+    if result.integer_accuracy is not None:
         console.print(f"next: shiftforge export {folder}")

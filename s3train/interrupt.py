@@ -70,4 +70,4 @@ def finished_steps(checkpoint: Path) -> int:
         content = torch.load(checkpoint, map_location="cpu", weights_only=True)
         return int(content["loops"]["fit_loop"]["epoch_loop.batch_progress"]["current"]["ready"])
     except Exception as error:
-        raise ValueError(f"{checkpoint}: not a checkpoint ({error}); delete it to start again") from error
+        raise ValueError(f"{checkpoint}: damaged or not a checkpoint; delete it to start again") from error

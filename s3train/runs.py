@@ -124,8 +124,11 @@ def _first_and_last(model: nn.Module) -> tuple[str, str]:
     return names[0], names[-1]
 
 
-def open_run(out: Path, config: RunConfig) -> TrainResult | None:
-    """Return the result of an equal, finished run; otherwise make the folder ready, cleared of another run."""
+def open_run(out: Path, config: RunConfig, *, write: bool = True) -> TrainResult | None:
+    """Return the result of an equal, finished run; otherwise make the folder ready, cleared of another run.
+
+    Of several processes that share a run only one may ``write``.
+    """
     out.mkdir(parents=True, exist_ok=True)
     want = json.loads(json.dumps(asdict(config)))
     file = out / _CONFIG
@@ -136,10 +139,12 @@ def open_run(out: Path, config: RunConfig) -> TrainResult | None:
             same = False
         if same and (out / _RESULT).exists():
             return TrainResult(out, **json.loads((out / _RESULT).read_text()))
-        if not same:
+        if not same and write:
             for name in (CHECKPOINT, _STATE, _RESULT):
                 (out / name).unlink(missing_ok=True)
             shutil.rmtree(out / "logs", ignore_errors=True)
+    if not write:
+        return None
     write_json(file, want)
     packages = ("torch", "lightning", "numpy", "safetensors", "amaranth")
     versions = {name: importlib.metadata.version(name) for name in packages}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 import warnings
 from dataclasses import replace
@@ -67,6 +68,8 @@ def train(
     recipe = recipe or choose_recipe(data, method)
     if epochs is not None:
         recipe = replace(recipe, epochs=epochs)
+    if activation_bits != 32 and not 2 <= activation_bits <= 8:
+        raise ValueError(f"activations have 2 to 8 bits, or 32 for float ones, got {activation_bits}")
     if method == "float":
         bits = activation_bits = 32
     folders = [None if folder is None else str(folder) for folder in (teacher, start)]
@@ -76,15 +79,16 @@ def train(
     network = build(config, images)
     if start is not None:
         _start_from(network, start, data_folder)
-    finished = open_run(out, config)
+    guide = load_run(teacher, data_folder)[0] if teacher is not None else None
+    rank = process_share()[0]
+    finished = open_run(out, config, write=rank == 0)
     if finished is not None:
         return finished
     # One thread: small layers gain nothing from more, and sums in one order make a seed's network the same everywhere.
     torch.set_num_threads(1)
-    guide = load_run(teacher, data_folder)[0] if teacher is not None else None
     module = TrainingModule(network, recipe, images.classes, guide)
     begin = time.monotonic()
-    _fit(module, config, images, out, progress)
+    _fit(module, config, images, out, progress=progress and rank == 0)
     seconds = time.monotonic() - begin
     summary = module.watch.summary(network)
     result = TrainResult(
@@ -95,8 +99,14 @@ def train(
         summary.get("zeros"),
         summary.get("sign_flips"),
     )
-    close_run(result, network)
+    if rank == 0:
+        close_run(result, network)
     return result
+
+
+def process_share() -> tuple[int, int]:
+    """Return (rank, number of processes), as ``torchrun`` says."""
+    return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def _start_from(network: nn.Module, folder: Path, data_folder: Path) -> None:
@@ -111,7 +121,7 @@ def _start_from(network: nn.Module, folder: Path, data_folder: Path) -> None:
             layer.weight = origin.weight.detach()
 
 
-def _fit(module: TrainingModule, config: RunConfig, images: ImageData, out: Path, progress: bool) -> None:
+def _fit(module: TrainingModule, config: RunConfig, images: ImageData, out: Path, *, progress: bool) -> None:
     recipe = config.recipe
     trainer = _trainer(out, recipe, progress)
     checkpoint = out / CHECKPOINT
@@ -121,11 +131,15 @@ def _fit(module: TrainingModule, config: RunConfig, images: ImageData, out: Path
         try:
             trainer.fit(
                 module,
-                training_loader(images, recipe.batch, config.seed, done=done),
+                training_loader(images, recipe.batch, config.seed, *process_share(), done=done),
                 test_loader(images),
                 ckpt_path=str(checkpoint) if checkpoint.exists() else None,
                 weights_only=True,
             )
+        except RuntimeError as error:
+            if "state_dict" not in str(error):
+                raise
+            raise ValueError(f"{checkpoint}: a checkpoint of another network; delete it to start again") from error
         except SystemExit as error:
             # Lightning's way to end after Ctrl-C; the checkpoint is written.
             raise KeyboardInterrupt from error
@@ -139,10 +153,16 @@ def _trainer(out: Path, recipe: Recipe, progress: bool) -> lightning.Trainer:
     ]
     if progress:
         callbacks.append(RichProgressBar(leave=False))
+    world = process_share()[1]
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     return lightning.Trainer(
         max_epochs=recipe.epochs,
-        accelerator="cpu",
-        devices=1,
+        accelerator="auto",
+        devices=local,
+        num_nodes=world // local,
+        # The activation scales get no gradient in the frozen last steps.
+        strategy="ddp_find_unused_parameters_true" if world > 1 else "auto",
+        use_distributed_sampler=False,
         precision=recipe.precision,  # type: ignore[arg-type]
         callbacks=callbacks,
         logger=[CSVLogger(out, "logs", "csv"), TensorBoardLogger(out, "logs", "tensorboard")],

@@ -1,0 +1,72 @@
+"""Training settings from a YAML file."""
+
+from __future__ import annotations
+
+import typing
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from s3train.recipe import Recipe
+
+_RUN: dict[str, type] = {
+    "model": str,
+    "data": str,
+    "method": str,
+    "bits": int,
+    "activation_bits": int,
+    "first_last": bool,
+    "seed": int,
+    "teacher": str,
+    "start": str,
+    "recipe": str,
+    "out": str,
+}
+
+
+class ConfigError(ValueError):
+    """A configuration file is unusable; the sentence says where."""
+
+
+def read_config_file(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return (fields of the run, fields of the recipe) of a YAML file.
+
+    The file is a mapping: the run's fields at the top (``model``, ``data``, ``method``, ``bits``, ``activation_bits``,
+    ``first_last``, ``seed``, ``teacher``, ``start``, ``out``, and ``recipe``: ``default`` or ``paper``), and under
+    ``settings`` the fields of :class:`s3train.recipe.Recipe` that differ from it.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read, or a field is unknown or of another type.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ConfigError(f"{path}: not YAML ({line})") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: must be a mapping of field: value")
+    settings = content.pop("settings", {}) or {}
+    if not isinstance(settings, dict):
+        raise ConfigError(f"{path}: settings must be a mapping of field: value")
+    recipe_types = {field.name: typing.get_type_hints(Recipe)[field.name] for field in fields(Recipe)}
+    return _checked(path, "", content, _RUN), _checked(path, "settings.", settings, recipe_types)
+
+
+def _checked(path: Path, prefix: str, found: dict[Any, Any], known: dict[str, type]) -> dict[str, Any]:
+    checked: dict[str, Any] = {}
+    for name, value in found.items():
+        if name not in known:
+            raise ConfigError(f"{path}: field {prefix}{name!s:.40} is unknown, supported are {', '.join(known)}")
+        wanted = known[name]
+        if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if isinstance(value, bool) != (wanted is bool) or not isinstance(value, wanted):
+            raise ConfigError(f"{path}: field {prefix}{name} is {value!r:.40}, wanted is {wanted.__name__}")
+        checked[name] = value
+    return checked

@@ -1,0 +1,92 @@
+"""An interrupted training goes on bit for bit; two processes train one network."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from s3train.data import load_digits
+from s3train.data.batches import Batches
+from s3train.lightning_module import TrainingModule
+from s3train.train import train
+
+ROOT = Path(__file__).parents[2]
+
+
+def weights(folder):
+    return load_file(folder / "model.safetensors")
+
+
+def test_an_interrupted_training_ends_with_the_same_bits(tmp_path, monkeypatch):
+    options = {"data_folder": tmp_path, "epochs": 3, "progress": False}
+    whole = train("small_resnet", "digits", out=tmp_path / "whole", **options)
+    # In the middle of an epoch, at the last step of one, and in the frozen last steps.
+    stops = [30, 43, 63]
+    step = TrainingModule.training_step
+
+    def interrupting(self, batch, index):
+        if stops and self.global_step == stops[0]:
+            stops.pop(0)
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(self, batch, index)
+
+    monkeypatch.setattr(TrainingModule, "training_step", interrupting)
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            train("small_resnet", "digits", out=tmp_path / "parts", **options)
+        assert (tmp_path / "parts" / "last.ckpt").exists()
+    parts = train("small_resnet", "digits", out=tmp_path / "parts", **options)
+    assert not stops
+    assert parts.accuracy == whole.accuracy
+    one, other = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_checkpoint_of_another_network_or_a_damaged_one_is_refused(tmp_path):
+    options = {"data_folder": tmp_path, "epochs": 2, "progress": False}
+    train("mlp", "digits", out=tmp_path / "a", **options)
+    train("mlp", "digits", out=tmp_path / "b", bits=2, **options)
+    (tmp_path / "a" / "result.json").unlink()
+    (tmp_path / "b" / "last.ckpt").rename(tmp_path / "a" / "last.ckpt")
+    with pytest.raises(ValueError, match=r"last.ckpt: a checkpoint of another network"):
+        train("mlp", "digits", out=tmp_path / "a", **options)
+    (tmp_path / "a" / "last.ckpt").write_bytes(b"PK")
+    with pytest.raises(ValueError, match=r"last.ckpt: damaged or not a checkpoint; delete it to start again"):
+        train("mlp", "digits", out=tmp_path / "a", **options)
+
+
+def test_the_shares_of_two_processes_are_the_batch_of_one():
+    data = load_digits()
+    whole, labels = Batches(data, 64, seed=5)[2, 7]
+    halves = [Batches(data, 64, seed=5, rank=rank, world=2)[2, 7] for rank in range(2)]
+    assert torch.equal(torch.cat([images for images, _ in halves]), whole)
+    assert torch.equal(torch.cat([found for _, found in halves]), labels)
+    assert not torch.equal(Batches(data, 64, seed=5)[2, 8][0], whole)
+    with pytest.raises(ValueError, match="cannot be shared evenly by 3"):
+        Batches(data, 64, world=3)
+
+
+def test_two_processes_train_one_network(tmp_path):
+    script = tmp_path / "run.py"
+    script.write_text(
+        "import sys\nfrom pathlib import Path\nfrom s3train.train import train\n"
+        "r = train('mlp', 'digits', out=Path(sys.argv[1]), data_folder=Path('data'), epochs=6, progress=False)\n"
+        "print('result', r.accuracy, r.integer_accuracy)\n"
+    )
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*command, str(script), str(tmp_path / "run")], env=environment, capture_output=True, text=True, timeout=110
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    results = [line for line in done.stdout.splitlines() if line.startswith("result")]
+    assert len(results) == 2 and results[0] == results[1]
+    accuracy, integer = map(float, results[0].split()[1:])
+    assert accuracy == integer > 0.8
