@@ -150,7 +150,9 @@ def table(console: Console) -> None:
     for row in _rows():
         key = tuple(row[k] for k in ("model", "data", "epochs", "method", "bits", "activation_bits", "recipe"))
         groups.setdefault(key, []).append(row)
-    view = Table("model", "data", "epochs", "method", "bits", "act.", "seeds", "accuracy %", "to float", "zeros", "flips")
+    view = Table(
+        "model", "data", "epochs", "method", "bits", "act.", "seeds", "accuracy %", "to float", "zeros", "flips"
+    )
     for key, rows in groups.items():
         values = [100 * float(row["accuracy"]) for row in rows]  # type: ignore[arg-type]
         twins = groups.get((*key[:3], "float", 32, 32, "default"), [])

@@ -12,8 +12,12 @@ from cli.console import console, data_folder, errors, fails_clearly
 
 @fails_clearly
 def run(
-    model: Annotated[str | None, typer.Argument(help="such as mlp, small_resnet, resnet8; a wrong name lists all")] = None,
-    data: Annotated[str | None, typer.Option(help="digits (default), mnist, fashion, cifar10, cifar100, imagenet")] = None,
+    model: Annotated[
+        str | None, typer.Argument(help="such as mlp, small_resnet, resnet8; a wrong name lists all")
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(help="digits (default), mnist, fashion, cifar10, cifar100, imagenet")
+    ] = None,
     method: Annotated[
         str | None,
         typer.Option(help="s3 (default), denseshift, deepshift_q, deepshift_ps, apot, uniform, or float for the twin"),

@@ -111,12 +111,11 @@ def build(config: RunConfig, data: ImageData) -> nn.Module:
         options = {"std": recipe.latent_std, "from_weights": config.start is not None}
     if config.method == "s3":
         options |= {"gate_offset": recipe.gate_offset, "root": recipe.root}
-    skip = () if config.first_last else _first_and_last(model)
+    options["skip"] = () if config.first_last else _first_and_last(model)
     if config.activation_bits > 8:
-        return convert_weights(model, config.method, config.bits, skip=skip, **options)
-    return convert(
-        model, config.method, config.bits, image=data.format, activation_bits=config.activation_bits, skip=skip, **options
-    )  # fmt: skip
+        return convert_weights(model, config.method, config.bits, **options)
+    options |= {"image": data.format, "activation_bits": config.activation_bits}
+    return convert(model, config.method, config.bits, **options)
 
 
 def _first_and_last(model: nn.Module) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch import nn
 
 from s3train.data import ImageData, load_data
-from s3train.data.batches import test_loader, training_loader
+from s3train.data.batches import evaluation_loader, training_loader
 from s3train.evaluation import accuracy, integer_accuracy
 from s3train.interrupt import SaveOnInterrupt, finished_steps
 from s3train.lightning_module import TrainingModule
@@ -72,8 +72,8 @@ def train(
         raise ValueError(f"activations have 2 to 8 bits, or 32 for float ones, got {activation_bits}")
     if method == "float":
         bits = activation_bits = 32
-    folders = [None if folder is None else str(folder) for folder in (teacher, start)]
-    config = RunConfig(model, data, method, bits, activation_bits, first_last, seed, *folders, recipe)
+    names = {"teacher": None if teacher is None else str(teacher), "start": None if start is None else str(start)}
+    config = RunConfig(model, data, method, bits, activation_bits, first_last, seed, recipe=recipe, **names)
     images = load_data(data, data_folder)
     lightning.seed_everything(seed, verbose=False)
     network = build(config, images)
@@ -114,7 +114,11 @@ def _start_from(network: nn.Module, folder: Path, data_folder: Path) -> None:
     source, config, _ = load_run(folder, data_folder)
     if config.method != "float":
         raise RunError(f"{folder}: a run with method {config.method}, only a float run can be started from")
-    weights = {name: layer for name, layer in source.named_modules() if isinstance(getattr(layer, "weight", None), nn.Parameter)}
+    weights = {
+        name: layer
+        for name, layer in source.named_modules()
+        if isinstance(getattr(layer, "weight", None), nn.Parameter)
+    }
     for name, layer in network.named_modules():
         origin = weights.get(name.replace("_block.layer", "").replace("_logits.layer", ""))
         if origin is not None and hasattr(layer, "parametrizations"):
@@ -132,7 +136,7 @@ def _fit(module: TrainingModule, config: RunConfig, images: ImageData, out: Path
             trainer.fit(
                 module,
                 training_loader(images, recipe.batch, config.seed, *process_share(), done=done),
-                test_loader(images),
+                evaluation_loader(images),
                 ckpt_path=str(checkpoint) if checkpoint.exists() else None,
                 weights_only=True,
             )

@@ -46,9 +46,7 @@ class Watch:
         sizes = {name: layer.weight.numel() for name, layer, _, _ in weight_methods(model)}  # type: ignore[operator, union-attr]
         total = sum(sizes.values())
         out = {
-            key: sum(rows[name][key] * sizes[name] for name in rows) / total
-            for key in ("zeros", "sign_flips")
-            if total
+            key: sum(rows[name][key] * sizes[name] for name in rows) / total for key in ("zeros", "sign_flips") if total
         }
         for name, row in rows.items():
             out.update({f"{key}/{name}": value for key, value in row.items()})

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from s3train.data.cifar import load_cifar10, load_cifar100
 from s3train.data.dataset import DataError, ImageData, MemoryImages
-from s3train.data.folder import FolderImages
 from s3train.data.digits import load_digits
+from s3train.data.folder import FolderImages
 from s3train.data.mnist import load_fashion, load_mnist
 
 __all__ = ["DATASETS", "DataError", "ImageData", "MemoryImages", "load_data", "load_digits", "load_mnist"]

@@ -114,7 +114,7 @@ class _TestBatches(Dataset[tuple[Tensor, Tensor]]):
         return self.data.real(images), labels
 
 
-def test_loader(data: ImageData, size: int = 250) -> DataLoader[tuple[Tensor, Tensor]]:
+def evaluation_loader(data: ImageData, size: int = 250) -> DataLoader[tuple[Tensor, Tensor]]:
     """Return the loader of (float32 images, labels) for the test."""
     batches = _TestBatches(data, size)
     sampler = SequentialSampler(batches)

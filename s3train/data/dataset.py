@@ -12,7 +12,6 @@ from torch.nn import functional
 
 from s3train.formats import TensorFormat
 
-
 DRAWS = 5
 """Random numbers that an image's augmentation may use."""
 

@@ -21,4 +21,6 @@ def load_digits() -> MemoryImages:
     for label in range(10):
         members = order[labels[order] == label]
         test[members[: round(len(members) / 5)]] = True
-    return MemoryImages("digits", TensorFormat(5, 0, 4), images[~test], labels[~test], images[test], labels[test], shift=1)
+    return MemoryImages(
+        "digits", TensorFormat(5, 0, 4), images[~test], labels[~test], images[test], labels[test], shift=1
+    )

@@ -55,7 +55,9 @@ class FolderImages(ImageData):
         try:
             classes = sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
         except OSError as error:
-            raise DataError(f"{folder}: cannot be read ({error.strerror}); put one folder of images a class there") from error
+            raise DataError(
+                f"{folder}: cannot be read ({error.strerror}); put one folder of images a class there"
+            ) from error
         if not classes:
             raise DataError(f"{folder}: no class folders; put one folder of images a class there")
         return classes

@@ -38,8 +38,6 @@ class QuantizeFunction(torch.autograd.Function):
         return passed, slope, None, None, None
 
 
-
-
 class ActivationQuantizer(nn.Module):
     """``u = clamp(floor(x·2^f + 1/2) + z, 0, 2^bits - 1)``, given back as ``(u - z)·2^-f``.
 

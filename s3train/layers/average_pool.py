@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from s3train.formats import TensorFormat
-from s3train.reparam.straight_through import straight_through
 from s3train.layers.shift_block import FormatSource
+from s3train.reparam.straight_through import straight_through
 
 
 class ShiftAveragePool2d(nn.Module):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from s3train.reparam.straight_through import straight_through
 from s3train.layers.shift_block import FormatSource
+from s3train.reparam.straight_through import straight_through
 
 
 class ShiftLogits(nn.Module):

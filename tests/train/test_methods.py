@@ -8,9 +8,9 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from hw.graph import Alphabet
-from s3train.formats import UnsupportedModelError
 from s3train.convert import register_weight_method
-from s3train.reparam import METHODS, APoT, DeepShiftPS, DeepShiftQ, DenseShift, S3, Uniform, make_method, weight_methods
+from s3train.formats import UnsupportedModelError
+from s3train.reparam import METHODS, S3, APoT, DeepShiftPS, DeepShiftQ, DenseShift, Uniform, make_method, weight_methods
 from s3train.reparam.apot import apot_levels
 from s3train.reparam.s3 import s3_weight
 from s3train.reparam.straight_through import straight_through
@@ -155,7 +155,9 @@ def test_uniform_weights_use_the_range_and_have_no_alphabet(bits):
     assert method.alphabet is None
 
 
-@pytest.mark.parametrize(("name", "bits"), [("s3", 1), ("s3", 6), ("denseshift", 5), ("deepshift_q", 5), ("uniform", 3)])
+@pytest.mark.parametrize(
+    ("name", "bits"), [("s3", 1), ("s3", 6), ("denseshift", 5), ("deepshift_q", 5), ("uniform", 3)]
+)
 def test_other_bits_are_refused(name, bits):
     with pytest.raises(ValueError, match=rf"{name} has \d to \d bits, got {bits}"):
         make_method(name, bits)

@@ -21,7 +21,9 @@ PUBLISHED = [
 ]
 
 
-@pytest.mark.parametrize(("name", "shape", "classes", "published", "biases", "statistics", "surplus", "macs"), PUBLISHED)
+@pytest.mark.parametrize(
+    ("name", "shape", "classes", "published", "biases", "statistics", "surplus", "macs"), PUBLISHED
+)
 def test_the_counts_are_the_published_ones(name, shape, classes, published, biases, statistics, surplus, macs):
     found = count(build_model(name, shape, classes), shape)
     assert found.parameters == published - biases - statistics + surplus

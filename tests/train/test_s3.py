@@ -3,9 +3,9 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from s3train.reparam.straight_through import straight_through
 from s3train.reparam import S3, dense_weight_regularizer
 from s3train.reparam.s3 import s3_weight
+from s3train.reparam.straight_through import straight_through
 
 
 def composed(latents):

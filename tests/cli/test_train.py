@@ -1,0 +1,132 @@
+"""``shiftforge train``: configuration files, refusals, what a run leaves behind."""
+
+import errno
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from cli.main import app
+from s3train.config_file import ConfigError, read_config_file
+
+runner = CliRunner()
+ROOT = Path(__file__).parents[2]
+
+
+def train(*arguments):
+    return runner.invoke(app, ["train", *[str(a) for a in arguments]])
+
+
+def refused(result, *words):
+    assert result.exit_code == 1, result.output
+    text = " ".join(result.stderr.split())
+    assert text.startswith("error: ") and "Traceback" not in text
+    for word in words:
+        assert word in text
+
+
+def test_a_run_keeps_what_made_it(tmp_path):
+    config = tmp_path / "c.yaml"
+    config.write_text("model: mlp\nseed: 4\nsettings: {epochs: 9, latent_lr: 2}\n")
+    result = train("--config", config, "--epochs", 2, "--out", tmp_path / "run")
+    assert result.exit_code == 0, result.output + result.stderr
+    kept = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert (kept["model"], kept["seed"], kept["recipe"]["epochs"], kept["recipe"]["latent_lr"]) == ("mlp", 4, 2, 2.0)
+    assert "torch" in json.loads((tmp_path / "run" / "versions.json").read_text())
+    found = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert found["accuracy"] == found["integer_accuracy"] and 0 <= found["zeros"] < 0.5 < found["accuracy"]
+    names = {file.name for file in (tmp_path / "run").iterdir()}
+    assert {"last.ckpt", "model.safetensors", "logs"} <= names and not any(".tmp" in name for name in names)
+    header = next((tmp_path / "run" / "logs").rglob("metrics.csv")).read_text().splitlines()[0]
+    for column in ("zeros/", "sign_flips/", "shift_2/", "gradient/"):
+        assert column in header
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["vgg"], ["model 'vgg' is unknown", "resnet8"]),
+        (["mlp", "--method", "ternary"], ["weight method 'ternary' is unknown", "denseshift"]),
+        (["mlp", "--bits", "9"], ["s3 has 2 to 5 bits, got 9"]),
+        (["mlp", "--activation-bits", "9"], ["2 to 8 bits, or 32", "got 9"]),
+        (["mlp", "--recipe", "secret"], ["recipe 'secret' is unknown", "paper"]),
+        (["mlp", "--data", "cifar100"], ["train.bin: cannot be read", "https://"]),
+        (["mlp", "--resume"], ["no interrupted run here"]),
+        (["mlp", "--teacher", "nowhere"], ["nowhere: no finished run here"]),
+        (["lenet5"], ["28x28 or 32x32", "8x8"]),
+        ([], ["say which model"]),
+    ],
+)
+def test_bad_arguments_leave_nothing_behind(tmp_path, monkeypatch, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    refused(train(*arguments), *words)
+    assert not any(tmp_path.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("sedd: 3", "field sedd is unknown, supported are model"),
+        ("seed: three", "field seed is 'three', wanted is int"),
+        ("seed: true", "field seed is True, wanted is int"),
+        ("settings: {epochs: 1.5}", "field settings.epochs is 1.5, wanted is int"),
+        ("settings: {epoch: 1}", "field settings.epoch is unknown"),
+        ("settings: [1]", "settings must be a mapping"),
+        ("- 1", "must be a mapping"),
+        ("a: [", "not YAML"),
+    ],
+)
+def test_bad_configuration_files_are_refused(tmp_path, text, words):
+    file = tmp_path / "c.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as error:
+        read_config_file(file)
+    assert words in str(error.value) and "c.yaml" in str(error.value)
+
+
+def test_a_loss_that_is_not_a_number_names_step_and_layer(tmp_path):
+    config = tmp_path / "c.yaml"
+    config.write_text("model: mlp\nmethod: float\nsettings: {epochs: 2, lr: 1.0e+30}\n")
+    refused(train("--config", config, "--out", tmp_path / "run"), "the loss is nan at step", "from layer '")
+    assert not (tmp_path / "run" / "result.json").exists()
+
+
+def test_a_full_disk_is_one_sentence_and_the_old_checkpoint_stays(tmp_path, monkeypatch):
+    assert train("mlp", "--epochs", 1, "--out", tmp_path / "run").exit_code == 0
+    (tmp_path / "run" / "result.json").unlink()
+    before = (tmp_path / "run" / "last.ckpt").read_bytes()
+    config = tmp_path / "run" / "config.json"
+    fields = json.loads(config.read_text())
+    fields["recipe"]["epochs"] = 3
+    config.write_text(json.dumps(fields))
+
+    def full(*arguments, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("fsspec.implementations.local.LocalFileOpener.commit", full)
+    monkeypatch.setattr("fsspec.implementations.local.LocalFileOpener.write", full, raising=False)
+    refused(train("mlp", "--epochs", 3, "--out", tmp_path / "run"), "No space left on device")
+    assert (tmp_path / "run" / "last.ckpt").read_bytes() == before
+
+
+def test_the_imagenet_recipe_takes_its_first_steps(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    for part in ("train", "val"):
+        for name in ("ant", "bee"):
+            folder = tmp_path / "imagenet" / part / name
+            folder.mkdir(parents=True)
+            for i in range(2):
+                Image.fromarray(rng.integers(0, 256, (90, 80, 3), dtype=np.uint8)).save(folder / f"{i}.jpeg")
+    text = (ROOT / "recipes" / "imagenet-resnet18.yaml").read_text()
+    assert "batch: 256" in text and "epochs: 90" in text
+    config = tmp_path / "c.yaml"
+    config.write_text(text.replace("batch: 256", "batch: 2").replace("epochs: 90", "epochs: 1"))
+    monkeypatch.setenv("SHIFTFORGE_DATA", str(tmp_path))
+    result = train("--config", config, "--out", tmp_path / "run")
+    assert result.exit_code == 0, result.stderr
+    found = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert found["integer_accuracy"] is None and math.isfinite(found["accuracy"])
