@@ -4,13 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test test-full lint format bench-accuracy bench-cell clean
+.PHONY: help demo test test-full lint format bench-accuracy bench-training bench-training-cost bench-mechanism bench-cell clean
 
 help:
 	@echo "make demo       train, export, generate, simulate, synthesise; ends with a table"
 	@echo "make test       linters, types and tests"
 	@echo "make test-full  the long checks too"
 	@echo "make bench-accuracy  accuracy over five seeds beside the float twin"
+	@echo "make bench-training  every weight method beside its float twin (hours; can be stopped and called again)"
+	@echo "make bench-training-cost  time and memory of a training step against a float one"
+	@echo "make bench-mechanism sign freezing and the start, as pictures"
 	@echo "make bench-cell      logic cells of one cell of the array"
 
 $(STAMP): constraints.txt pyproject.toml
@@ -18,7 +21,7 @@ $(STAMP): constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) --version)"; exit 1; }
 	@echo "== making the virtual environment $(VENV) and installing the pinned packages"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[test,bench]'
 	@touch $(STAMP)
 
 demo: $(STAMP)
@@ -44,6 +47,15 @@ test-full: lint
 
 bench-accuracy: $(STAMP)
 	@$(BIN)/python -m bench.accuracy
+
+bench-training: $(STAMP)
+	@$(BIN)/python -m bench.training
+
+bench-training-cost: $(STAMP)
+	@$(BIN)/python -m bench.training_cost
+
+bench-mechanism: $(STAMP)
+	@$(BIN)/python -m bench.mechanism
 
 bench-cell: $(STAMP)
 	@$(BIN)/python -m bench.cell
