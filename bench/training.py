@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -24,6 +25,12 @@ from cli.console import data_folder
 
 RESULTS = Path("bench/results/training.json")
 RUNS = Path("runs/training")
+CHANGES: dict[str, dict[str, Any]] = {
+    "default": {},
+    "paper": {},
+    "no distillation": {"distillation": 0.0},
+}
+"""Recipes by the name in a row: what differs from the default."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,7 @@ class Job:
     def name(self) -> str:
         """Name of the run's folder."""
         weights = self.method if self.method == "float" else f"{self.method}{self.bits}"
-        suffix = "" if self.recipe == "default" else f"-{self.recipe}"
+        suffix = "" if self.recipe == "default" else f"-{self.recipe.replace(' ', '-')}"
         return f"{self.model}-{self.data}-{weights}-a{self.activation_bits}-e{self.epochs}-s{self.seed}{suffix}"
 
     @property
@@ -60,15 +67,20 @@ def jobs() -> Iterator[Job]:
             yield Job(model, data, method, bits, activation_bits, epochs, seed)
 
     real = ("float", 32, 32)
-    for seed in range(3):
+    yield from runs("resnet8", "cifar10", 30, 0, real, ("s3", 3, 32), ("s3", 3, 8), ("s3", 3, 4))
+    yield Job("resnet8", "cifar10", "s3", 3, 32, 30, 0, "no distillation")
+    yield from runs("resnet8", "cifar10", 30, 0, ("denseshift", 3, 32), ("apot", 3, 32))
+    yield from runs("resnet20", "cifar10", 30, 0, real, ("s3", 3, 32))
+    yield from runs("lenet5", "mnist", 15, 0, real, ("s3", 3, 8), ("s3", 2, 8))
+    yield from runs("small_resnet", "fashion", 20, 0, real, ("s3", 3, 8))
+    for seed in (1, 2):
         yield from runs("resnet8", "cifar10", 30, seed, real, ("s3", 3, 32), ("s3", 3, 8), ("s3", 3, 4))
         yield from runs("resnet8", "cifar10", 30, seed, ("denseshift", 3, 32), ("apot", 3, 32))
-        if seed == 0:
-            methods = [("s3", 3, 32), ("deepshift_q", 3, 32), ("deepshift_ps", 3, 32), ("denseshift", 3, 32)]
-            yield from runs("resnet20", "cifar10", 30, 0, real, *methods, ("apot", 3, 32))
-            yield from runs("lenet5", "mnist", 15, 0, real, ("s3", 3, 8), ("s3", 2, 8))
-            yield from runs("small_resnet", "fashion", 20, 0, real, ("s3", 3, 8))
-            yield from runs("resnet8", "cifar10", 30, 0, ("s3", 2, 32), ("s3", 4, 32), ("s3", 5, 32))
+    rivals = [(method, 3, 32) for method in ("deepshift_q", "deepshift_ps", "denseshift", "apot")]
+    yield from runs("resnet20", "cifar10", 30, 0, *rivals)
+    yield Job("resnet8", "cifar10", "s3", 3, 32, 30, 0, "paper")
+    yield from runs("resnet8", "cifar10", 30, 0, ("s3", 2, 32), ("s3", 4, 32), ("s3", 5, 32))
+    yield from runs("resnet8", "cifar10", 100, 0, real, ("s3", 3, 8))
 
 
 def run(job: Job) -> None:
@@ -76,7 +88,8 @@ def run(job: Job) -> None:
     from s3train.recipe import choose_recipe
     from s3train.train import train
 
-    recipe = choose_recipe(job.data, job.method, job.recipe, epochs=job.epochs)
+    name = "paper" if job.recipe == "paper" else "default"
+    recipe = choose_recipe(job.data, job.method, name, epochs=job.epochs, **CHANGES[job.recipe])
     teacher = RUNS / job.twin.name if recipe.distillation and job.method != "float" else None
     train(
         job.model, job.data, out=RUNS / job.name, data_folder=data_folder(), method=job.method, bits=job.bits,

@@ -27,7 +27,9 @@ def run(
     recipe: Annotated[str | None, typer.Option(help="default, or paper for S3's published settings")] = None,
     epochs: Annotated[int | None, typer.Option(help="instead of the recipe's")] = None,
     seed: Annotated[int | None, typer.Option(help="of initial values, order and augmentation, 0 unless said")] = None,
-    teacher: Annotated[Path | None, typer.Option(help="folder of a finished run to distil")] = None,
+    teacher: Annotated[
+        Path | None, typer.Option(help="folder of a finished run to distil; by default the float twin is trained first")
+    ] = None,
     start: Annotated[Path | None, typer.Option(help="folder of a finished float run to start from")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file with any of these; options here win")] = None,
     out: Annotated[Path | None, typer.Option(help="folder of the run")] = None,
@@ -62,9 +64,21 @@ def run(
     if resume and not (folder / CHECKPOINT).exists():
         raise RunError(f"{folder}: no interrupted run here to go on with ({CHECKPOINT} is missing)")
     if chosen.distillation and method_name != "float" and options["teacher"] is None:
-        errors.print(f"no --teacher: training without distillation, which the recipe for {data_name} would use")
+        options["teacher"] = _twin(name, data_name, options.get("seed", 0), chosen.epochs)
     result = train(name, data_name, out=folder, data_folder=data_folder(), recipe=chosen, **options)
     integer = "" if result.integer_accuracy is None else f", integer network {result.integer_accuracy:.2%}"
     console.print(f"test accuracy {result.accuracy:.2%}{integer}; the run is in {folder}")
     if result.integer_accuracy is not None:
         console.print(f"next: shiftforge export {folder}")
+
+
+def _twin(model: str, data: str, seed: int, epochs: int) -> Path:
+    """Train the float network whose classes the shift network learns beside the labels, unless that was done."""
+    from s3train.recipe import choose_recipe
+    from s3train.train import train
+
+    folder = Path("runs") / f"{model}-{data}-float-{epochs}-{seed}"
+    console.print(f"the float twin comes first, in {folder}: its classes are distilled")
+    recipe = choose_recipe(data, "float", epochs=epochs)
+    train(model, data, out=folder, data_folder=data_folder(), method="float", seed=seed, recipe=recipe)
+    return folder

@@ -61,12 +61,20 @@ class Recipe:
     precision: str = "32-true"
 
 
+_CIFAR: dict[str, Any] = {
+    "epochs": 30,
+    "batch": 128,
+    "lr": 0.2,
+    "smoothing": 0.0,
+    "distillation": 0.9,
+    "precision": "bf16-mixed",
+}
 _DATA: dict[str, dict[str, Any]] = {
     "digits": {"epochs": 60, "batch": 64},
     "mnist": {"epochs": 15, "batch": 128},
     "fashion": {"epochs": 20, "batch": 128},
-    "cifar10": {"epochs": 30, "batch": 128, "lr": 0.2, "smoothing": 0.0, "precision": "bf16-mixed"},
-    "cifar100": {"epochs": 30, "batch": 128, "lr": 0.2, "smoothing": 0.0, "precision": "bf16-mixed"},
+    "cifar10": _CIFAR,
+    "cifar100": _CIFAR,
 }
 _METHOD: dict[str, dict[str, Any]] = {
     "denseshift": {"latent_lr": 0.1, "latent_std": 0.001},
