@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.console import console, data_folder, errors, fails_clearly
+from cli.console import console, data_folder, fails_clearly
 
 
 @fails_clearly
