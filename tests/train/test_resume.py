@@ -23,6 +23,7 @@ def weights(folder):
 
 
 def test_an_interrupted_training_ends_with_the_same_bits(tmp_path, monkeypatch):
+    before = signal.getsignal(signal.SIGINT)
     options = {"data_folder": tmp_path, "epochs": 3, "progress": False}
     whole = train("small_resnet", "digits", out=tmp_path / "whole", **options)
     # In the middle of an epoch, at the last step of one, and in the frozen last steps.
@@ -46,7 +47,7 @@ def test_an_interrupted_training_ends_with_the_same_bits(tmp_path, monkeypatch):
     one, other = weights(tmp_path / "whole"), weights(tmp_path / "parts")
     assert one.keys() == other.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_checkpoint_of_another_network_or_a_damaged_one_is_refused(tmp_path):
