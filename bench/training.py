@@ -28,6 +28,7 @@ RUNS = Path("runs/training")
 CHANGES: dict[str, dict[str, Any]] = {
     "default": {},
     "paper": {},
+    "no twin": {"distillation": 0.0, "from_twin": False, "latent_lr": 1.0},
     "no distillation": {"distillation": 0.0},
 }
 """Recipes by the name in a row: what differs from the default."""
@@ -68,7 +69,7 @@ def jobs() -> Iterator[Job]:
 
     real = ("float", 32, 32)
     yield from runs("resnet8", "cifar10", 30, 0, real, ("s3", 3, 32), ("s3", 3, 8), ("s3", 3, 4))
-    yield Job("resnet8", "cifar10", "s3", 3, 32, 30, 0, "no distillation")
+    yield Job("resnet8", "cifar10", "s3", 3, 32, 30, 0, "no twin")
     yield from runs("resnet8", "cifar10", 30, 0, ("denseshift", 3, 32), ("apot", 3, 32))
     yield from runs("resnet20", "cifar10", 30, 0, real, ("s3", 3, 32))
     yield from runs("lenet5", "mnist", 15, 0, real, ("s3", 3, 8), ("s3", 2, 8))
@@ -90,10 +91,12 @@ def run(job: Job) -> None:
 
     name = "paper" if job.recipe == "paper" else "default"
     recipe = choose_recipe(job.data, job.method, name, epochs=job.epochs, **CHANGES[job.recipe])
-    teacher = RUNS / job.twin.name if recipe.distillation and job.method != "float" else None
+    twin = RUNS / job.twin.name if job.method != "float" else None
+    teacher = twin if recipe.distillation else None
+    start = twin if recipe.from_twin else None
     train(
         job.model, job.data, out=RUNS / job.name, data_folder=data_folder(), method=job.method, bits=job.bits,
-        activation_bits=job.activation_bits, seed=job.seed, teacher=teacher, progress=False, recipe=recipe,
+        activation_bits=job.activation_bits, seed=job.seed, teacher=teacher, start=start, progress=False, recipe=recipe,
     )  # fmt: skip
 
 

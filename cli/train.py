@@ -30,7 +30,9 @@ def run(
     teacher: Annotated[
         Path | None, typer.Option(help="folder of a finished run to distil; by default the float twin is trained first")
     ] = None,
-    start: Annotated[Path | None, typer.Option(help="folder of a finished float run to start from")] = None,
+    start: Annotated[
+        Path | None, typer.Option(help="folder of a finished float run to start from, by default the twin too")
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file with any of these; options here win")] = None,
     out: Annotated[Path | None, typer.Option(help="folder of the run")] = None,
     resume: Annotated[bool, typer.Option(help="refuse to begin: an interrupted run must be there")] = False,
@@ -63,8 +65,11 @@ def run(
     folder = Path(options.pop("out", Path("runs") / f"{name}-{data_name}-{weights}"))
     if resume and not (folder / CHECKPOINT).exists():
         raise RunError(f"{folder}: no interrupted run here to go on with ({CHECKPOINT} is missing)")
-    if chosen.distillation and method_name != "float" and options["teacher"] is None:
-        options["teacher"] = _twin(name, data_name, options.get("seed", 0), chosen.epochs)
+    wanted = {"teacher": chosen.distillation > 0, "start": chosen.from_twin}
+    missing = [key for key, needed in wanted.items() if needed and options[key] is None]
+    if missing and method_name != "float":
+        twin = _twin(name, data_name, options.get("seed", 0), chosen.epochs)
+        options |= dict.fromkeys(missing, twin)
     result = train(name, data_name, out=folder, data_folder=data_folder(), recipe=chosen, **options)
     integer = "" if result.integer_accuracy is None else f", integer network {result.integer_accuracy:.2%}"
     console.print(f"test accuracy {result.accuracy:.2%}{integer}; the run is in {folder}")
@@ -73,12 +78,12 @@ def run(
 
 
 def _twin(model: str, data: str, seed: int, epochs: int) -> Path:
-    """Train the float network whose classes the shift network learns beside the labels, unless that was done."""
+    """Train the float network that the shift network learns and starts from, unless that was done."""
     from s3train.recipe import choose_recipe
     from s3train.train import train
 
     folder = Path("runs") / f"{model}-{data}-float-{epochs}-{seed}"
-    console.print(f"the float twin comes first, in {folder}: its classes are distilled")
+    console.print(f"the float twin comes first, in {folder}: the shift network learns from it")
     recipe = choose_recipe(data, "float", epochs=epochs)
     train(model, data, out=folder, data_folder=data_folder(), method="float", seed=seed, recipe=recipe)
     return folder

@@ -124,10 +124,12 @@ class TrainingModule(lightning.LightningModule):
             self.log_dict(self.watch.gradients(self.model))
 
     def configure_optimizers(self) -> Any:
-        """One group each for latents, activation scales, weights, and the rest."""
+        """One group each for latents, scales, weights, and the rest."""
         recipe = self.recipe
         latents = [latent for _, _, method, latent in weight_methods(self.model) if method.LATENT]
+        # Scales, of activations and of the logits: a step of them moves everything.
         exponents = [m.latent_exponent for m in self.model.modules() if isinstance(m, ActivationQuantizer)]
+        exponents.append(self.log_temperature)
         known = {id(p) for p in (*latents, *exponents)}
         others = [p for p in self.parameters() if id(p) not in known]
         groups: list[dict[str, Any]] = [

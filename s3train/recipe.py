@@ -28,13 +28,15 @@ class Recipe:
     regularizer : float
         Weight α of S3's dense-weight regulariser: it opens gates, a shut gate also blocks its sign and shifts.
     exponent_lr : float
-        Learning rate of the activation scales.
+        Learning rate of the activations' scales and the logits' temperature.
     freeze : float
         Last share of the steps with frozen batch statistics and activation scales.
     smoothing : float
         Label smoothing of the loss.
     distillation, temperature : float
         Share of the loss that is the distance to a teacher's softened classes, and the softening.
+    from_twin : bool
+        Start from the weights of the float twin instead of at random.
     rise : float
         Share of the steps in which the learning rate rises.
     precision : str
@@ -57,6 +59,7 @@ class Recipe:
     smoothing: float = 0.1
     distillation: float = 0.0
     temperature: float = 4.0
+    from_twin: bool = False
     rise: float = 0.2
     precision: str = "32-true"
 
@@ -67,6 +70,9 @@ _CIFAR: dict[str, Any] = {
     "lr": 0.2,
     "smoothing": 0.0,
     "distillation": 0.9,
+    "from_twin": True,
+    # Fewer signs need to change than from a random start.
+    "latent_lr": 0.3,
     "precision": "bf16-mixed",
 }
 _DATA: dict[str, dict[str, Any]] = {
@@ -88,6 +94,7 @@ _PAPER: dict[str, Any] = {
     "regularizer": 1e-5,
     "rise": 0.0,
     "distillation": 0.0,
+    "from_twin": False,
 }
 RECIPE_NAMES = ("default", "paper")
 

@@ -107,8 +107,10 @@ def build(config: RunConfig, data: ImageData) -> nn.Module:
         return model
     recipe = config.recipe
     options: dict[str, Any] = {}
+    if config.method in ("s3", "denseshift", "deepshift_ps"):
+        options = {"from_weights": config.start is not None}
     if config.method in ("s3", "denseshift"):
-        options = {"std": recipe.latent_std, "from_weights": config.start is not None}
+        options["std"] = recipe.latent_std
     if config.method == "s3":
         options |= {"gate_offset": recipe.gate_offset, "root": recipe.root}
     options["skip"] = () if config.first_last else _first_and_last(model)

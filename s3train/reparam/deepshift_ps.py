@@ -37,11 +37,17 @@ class DeepShiftPS(WeightMethod):
     ----------
     bits : int
         2 to 5.
+    from_weights : bool
+        Start from the layer's float weights, the largest one as 1, instead of at random.
     """
 
     NAME = "deepshift_ps"
     BITS = (2, 3, 4, 5)
     LATENT = True
+
+    def __init__(self, bits: int = 3, *, from_weights: bool = False) -> None:
+        super().__init__(bits)
+        self.from_weights = from_weights
 
     @property
     def lowest(self) -> int:
@@ -59,7 +65,13 @@ class DeepShiftPS(WeightMethod):
         return result
 
     def right_inverse(self, weight: Tensor) -> Tensor:
-        """Return random parameters; the weight gives only the shape."""
+        """Return initial parameters: at random, or such that the result is near ``weight``."""
+        if self.from_weights:
+            size = weight.detach().abs()
+            shift = torch.log2((size / size.max().clamp_min(1e-12)).clamp_min(2.0**self.lowest))
+            # A weight far below the smallest magnitude is nearer to 0.
+            small = size < size.max() * 2.0 ** (self.lowest - 1)
+            return torch.stack([shift, torch.where(small, 0.4, 1.0) * torch.sign(weight.detach())])
         shift = torch.rand(weight.shape, dtype=weight.dtype) * self.lowest
         sign = torch.rand(weight.shape, dtype=weight.dtype) * 2 - 1
         return torch.stack([shift, sign]).to(weight.device)
