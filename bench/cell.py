@@ -27,12 +27,15 @@ CONFIG = EngineConfig(
     scaled_width=32,
     output_shift=16,
     max_scale_shift=15,
+    min_residual_shift=0,
     max_residual_shift=15,
-    groups_per_requantizer=4,
+    columns_per_requantizer=2,
     psum_depth=256,
     constant_depth=64,
     memory_words=16384,
     memory=MemoryKind.SPRAM,
+    tile_rows=8,
+    tile_cols=8,
 )
 
 
@@ -47,7 +50,7 @@ class ArrayWithSums(wiring.Component):
             {
                 "lanes": In(config.activation_bits).array(config.rows),
                 "load": In(1),
-                "swap": In(1),
+                "begin": In(1),
                 "first": In(1),
                 "before": In(width).array(config.cols),
                 "psums": Out(width).array(config.cols),
@@ -57,7 +60,7 @@ class ArrayWithSums(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.array = array = self.array
-        m.d.comb += [array.load.eq(self.load), array.swap.eq(self.swap)]
+        m.d.comb += [array.load.eq(self.load), array.begin.eq(self.begin)]
         for r in range(self.config.rows):
             m.d.comb += array.lanes[r].eq(self.lanes[r])
         for c in range(self.config.cols):
@@ -98,7 +101,7 @@ def count_cells(family: str) -> int:
 def main() -> None:
     """Print the table."""
     cells = CONFIG.rows * CONFIG.cols
-    print("8 x 8 cells, 3-bit S3, 8-bit activations, 18-bit sums; skew, shadow weights, accumulators counted")
+    print("8 x 8 cells, 3-bit S3, 8-bit activations, 18-bit sums; weights, adders, accumulators counted")
     for family, unit in (("ice40", "logic cells"), ("ecp5", "lookup tables")):
         count = count_cells(family)
         print(f"  {family:6} {count:5} {unit}, {count / cells:.1f} a cell")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import Any
 
-from hw.bus.frame_link import LENGTH_BITS, REPLY, REQUEST, Command, LinkError
+from hw.bus.frame_link import CODES, REPLY, REQUEST, Command, LinkError
+from hw.systolic.logit_output import NO_CLASS
 
 
 class HostError(RuntimeError):
@@ -44,10 +46,10 @@ class Host:
         """Bytes of the reply to an image."""
         return 2 + 4 * self.classes + 2 + 4
 
-    def _request(self, command: Command, payload: bytes = b"") -> bytes:
-        if len(payload) >= 1 << LENGTH_BITS:
-            raise HostError(f"a frame carries less than {1 << LENGTH_BITS} bytes, got {len(payload)}")
-        return bytes([REQUEST, command]) + struct.pack("<I", len(payload))[:3] + payload
+    def _request(self, command: Any, payload: bytes = b"") -> bytes:
+        if len(payload) >= 1 << 24:
+            raise HostError(f"a frame carries less than {1 << 24} bytes, got {len(payload)}")
+        return bytes([REQUEST, CODES[command]]) + struct.pack("<I", len(payload))[:3] + payload
 
     def load(self, memory: bytes) -> bytes:
         """Return the request that fills the engine's memory and starts it."""
@@ -69,11 +71,14 @@ class Host:
         """Return what an image's reply says; ``HostError`` if it is an error."""
         self._check(reply, Command.INFER)
         *logits, klass, cycles = struct.unpack(f"<{self.classes}iHI", reply[2:])
+        if klass == NO_CLASS:
+            # An engine without argmax; the lowest index wins ties.
+            klass = logits.index(max(logits))
         return Answer(list(logits), klass, cycles)
 
     @staticmethod
-    def _check(reply: bytes, command: Command) -> None:
-        if reply[:2] == bytes([REPLY, Command.ERROR]) and len(reply) > 2:
+    def _check(reply: bytes, command: Any) -> None:
+        if reply[:2] == bytes([REPLY, CODES[Command.ERROR]]) and len(reply) > 2:
             raise HostError(f"the board refused the frame: {LinkError(reply[2]).name.lower()}")
-        if reply[:2] != bytes([REPLY, command]):
-            raise HostError(f"the board answered {reply[:2]!r}, expected {bytes([REPLY, command])!r}")
+        if reply[:2] != bytes([REPLY, CODES[command]]):
+            raise HostError(f"the board answered {reply[:2]!r}, expected {bytes([REPLY, CODES[command]])!r}")

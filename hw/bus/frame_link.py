@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-import enum
+from typing import Any
 
 from amaranth import Cat, Const, Module, Signal, Value
-from amaranth.hdl import signed
-from amaranth.lib import data, stream, wiring
+from amaranth.hdl import ValueLike, signed
+from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 REQUEST = 0xA5
 """First byte of a request."""
 
-LENGTH_BITS = 18
-"""Bits of a length that are used: a payload has up to 256 KiB."""
-
 REPLY = 0x5A
 """First byte of a reply."""
 
 
-class Command(enum.IntEnum):
-    """Second byte of a request and of its reply."""
+class Command(enum.Enum, shape=2):  # type: ignore[call-arg]
+    """What a request wants, and what a reply is."""
 
-    LOAD = ord("L")
-    INFER = ord("I")
-    STATUS = ord("S")
-    ERROR = ord("E")
+    LOAD = 0
+    INFER = 1
+    STATUS = 2
+    ERROR = 3
 
 
-class LinkError(enum.IntEnum):
+CODES: dict[Any, int] = {
+    Command.LOAD: ord("L"),
+    Command.INFER: ord("I"),
+    Command.STATUS: ord("S"),
+    Command.ERROR: ord("E"),
+}
+"""Second byte of a request and of its reply."""
+
+
+class LinkError(enum.Enum, shape=2):  # type: ignore[call-arg]
     """Third byte of an ``ERROR`` reply."""
 
     COMMAND = 1
@@ -71,29 +77,54 @@ class FrameLink(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        command = Signal(8)
-        left = Signal(LENGTH_BITS)
-        length = Signal(24)
+        command = Signal(Command)
+        left = Signal(24)
         part = Signal(2)
-        out = Signal(32)
-        out_left = Signal(3)
-        last = Signal()
         run = Signal()
-        problem = Signal(8)
+        # Whether a program was loaded, so that a restart makes sense.
+        loaded = Signal()
+        problem = Signal(LinkError, init=LinkError.COMMAND)
         idle = Signal(self.timeout_bits + 1)
         expired = Signal()
-        progress = (self.i.valid & self.i.ready) | (self.o.valid & self.o.ready)
-        m.d.comb += [self.run.eq(run), self.o.payload.eq(out[:8]), expired.eq(idle[-1])]
+        # A clock late: the way to it from the other end of a stream is long.
+        progress = Signal()
+        m.d.sync += progress.eq((self.i.valid & self.i.ready) | (self.o.valid & self.o.ready))
+        m.d.comb += [self.run.eq(run), expired.eq(idle[-1])]
         with m.If(progress):
             m.d.sync += idle.eq(0)
         with m.Elif(~expired):
             m.d.sync += idle.eq(idle + 1)
 
-        def reply(kind: Command, *content: Value, size: int) -> None:
-            m.d.sync += [out.eq(Cat(Const(REPLY, 8), Const(kind, 8), *content)), out_left.eq(size)]
+        # Whether bytes are left, known two clocks after the last one was taken: they come every second clock at most.
+        more = Signal()
+        took = Signal()
+        m.d.sync += [more.eq(left != 0), took.eq(0)]
 
-        # Whether a program was loaded, so that a restart makes sense.
-        loaded = Signal()
+        # What is being sent: the bytes of a word, lowest first.
+        word = Signal(32)
+        sent = Signal()
+        m.d.comb += sent.eq(self.o.valid & self.o.ready)
+        with m.Switch(part):
+            for i in range(4):
+                with m.Case(i):
+                    m.d.comb += self.o.payload.eq(word.word_select(i, 8))
+        with m.If(sent):
+            m.d.sync += part.eq(part + 1)
+
+        def send(content: Value, size: int, then: str, *, when: ValueLike = 1) -> Signal:
+            """Send ``size`` bytes, then go on; return whether this clock sends the last one."""
+            done = Signal()
+            m.d.comb += [word.eq(content), self.o.valid.eq(when), done.eq(sent & (part == size - 1))]
+            with m.If(done):
+                m.d.sync += part.eq(0)
+                m.next = then
+            return done
+
+        def give_up() -> None:
+            with m.If(expired):
+                m.d.sync += problem.eq(LinkError.TIMEOUT)
+                m.next = "ERROR"
+
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += self.i.ready.eq(1)
@@ -103,24 +134,21 @@ class FrameLink(wiring.Component):
             with m.State("COMMAND"):
                 m.d.comb += self.i.ready.eq(1)
                 with m.If(self.i.valid):
-                    m.d.sync += command.eq(self.i.payload)
+                    m.d.sync += command.eq(Command.ERROR)
+                    with m.Switch(self.i.payload):
+                        for name in (Command.LOAD, Command.INFER, Command.STATUS):
+                            with m.Case(CODES[name]):
+                                m.d.sync += command.eq(name)
                     m.next = "LENGTH"
-                with m.If(expired):
-                    m.d.sync += problem.eq(LinkError.TIMEOUT)
-                    m.next = "ERROR"
+                give_up()
             with m.State("LENGTH"):
                 m.d.comb += self.i.ready.eq(1)
                 with m.If(self.i.valid):
-                    m.d.sync += [
-                        length.eq(Cat(length[8:], self.i.payload)),
-                        left.eq(Cat(length[8:], self.i.payload)),
-                        part.eq(part + 1),
-                    ]
+                    m.d.sync += [left.eq(Cat(left[8:], self.i.payload)), part.eq(part + 1)]
                     with m.If(part == 2):
+                        m.d.sync += part.eq(0)
                         m.next = "DISPATCH"
-                with m.If(expired):
-                    m.d.sync += problem.eq(LinkError.TIMEOUT)
-                    m.next = "ERROR"
+                give_up()
             with m.State("DISPATCH"):
                 with m.Switch(command):
                     with m.Case(Command.LOAD):
@@ -129,8 +157,7 @@ class FrameLink(wiring.Component):
                     with m.Case(Command.INFER):
                         m.next = "FORWARD"
                     with m.Case(Command.STATUS):
-                        reply(Command.STATUS, Cat(self.error, Const(0, 6)), run, size=4)
-                        m.next = "SEND"
+                        m.next = "HEAD"
                     with m.Default():
                         m.d.sync += problem.eq(LinkError.COMMAND)
                         m.next = "ERROR"
@@ -138,65 +165,54 @@ class FrameLink(wiring.Component):
                 m.next = "FORWARD"
             with m.State("FORWARD"):
                 m.d.comb += [
-                    self.image.valid.eq(self.i.valid & (left != 0)),
+                    self.image.valid.eq(self.i.valid & more & ~took),
                     self.image.payload.eq(self.i.payload),
-                    self.i.ready.eq(self.image.ready & (left != 0)),
+                    self.i.ready.eq(self.image.ready & more & ~took),
                 ]
                 with m.If(self.image.valid & self.image.ready):
-                    m.d.sync += left.eq(left - 1)
-                with m.If(left == 0):
-                    m.d.sync += last.eq(0)
+                    m.d.sync += [left.eq(left - 1), took.eq(1)]
+                with m.If(~more & ~took):
+                    m.next = "HEAD"
                     with m.If(command == Command.LOAD):
                         m.d.sync += [run.eq(1), loaded.eq(1)]
-                        reply(Command.LOAD, size=2)
-                        m.next = "SEND"
-                    with m.Else():
-                        reply(Command.INFER, size=2)
-                        m.next = "SEND"
-                with m.If(expired):
-                    m.d.sync += problem.eq(LinkError.TIMEOUT)
-                    m.next = "ERROR"
-            with m.State("SEND"):
-                m.d.comb += self.o.valid.eq(out_left != 0)
-                with m.If(self.o.ready & self.o.valid):
-                    m.d.sync += [out.eq(out >> 8), out_left.eq(out_left - 1)]
-                with m.If(out_left == 0):
-                    m.next = "IDLE"
-                    with m.If(command == Command.INFER):
-                        m.next = "LOGITS"
-                        with m.If(last):
-                            m.next = "CLASS"
+                give_up()
+            with m.State("HEAD"):
+                code = Signal(8)
+                with m.Switch(command):
+                    for name, value in CODES.items():
+                        with m.Case(name):
+                            m.d.comb += code.eq(value)
+                done = send(Cat(Const(REPLY, 8), code), 2, "IDLE")
+                with m.If(done):
+                    with m.Switch(command):
+                        with m.Case(Command.INFER):
+                            m.next = "LOGITS"
+                        with m.Case(Command.STATUS):
+                            m.next = "STATUS"
+                        with m.Case(Command.ERROR):
+                            m.next = "PROBLEM"
+            with m.State("STATUS"):
+                send(Cat(self.error, Const(0, 6), run), 2, "IDLE")
+            with m.State("PROBLEM"):
+                send(problem, 1, "IDLE")
             with m.State("LOGITS"):
-                m.d.comb += self.logits.ready.eq(1)
-                with m.If(self.logits.valid):
-                    m.d.sync += [out.eq(self.logits.payload.value), out_left.eq(4), last.eq(self.logits.payload.last)]
-                    m.next = "SEND"
-                with m.If(expired):
-                    m.d.sync += problem.eq(LinkError.TIMEOUT)
-                    m.next = "ERROR"
+                done = send(self.logits.payload.value, 4, "LOGITS", when=self.logits.valid)
+                m.d.comb += self.logits.ready.eq(done)
+                with m.If(done & self.logits.payload.last):
+                    m.next = "CLASS"
+                give_up()
             with m.State("CLASS"):
-                m.d.comb += self.klass.ready.eq(1)
-                with m.If(self.klass.valid):
-                    m.d.sync += [out.eq(self.klass.payload), out_left.eq(2), part.eq(0)]
-                    m.next = "TAIL"
-                with m.If(expired):
-                    m.d.sync += problem.eq(LinkError.TIMEOUT)
-                    m.next = "ERROR"
-            with m.State("TAIL"):
-                # The class, then the clocks; the engine ends its count some clocks after the class.
-                m.d.comb += self.o.valid.eq(out_left != 0)
-                with m.If(self.o.ready & self.o.valid):
-                    m.d.sync += [out.eq(out >> 8), out_left.eq(out_left - 1)]
-                with m.If(out_left == 0):
-                    m.d.sync += [out.eq(self.cycles), out_left.eq(4), part.eq(1)]
-                    with m.If(part == 1):
-                        m.next = "IDLE"
+                done = send(self.klass.payload, 2, "CYCLES", when=self.klass.valid)
+                m.d.comb += self.klass.ready.eq(done)
+                give_up()
+            with m.State("CYCLES"):
+                # The engine ends its count some clocks after the class, long before two bytes are sent.
+                send(self.cycles, 4, "IDLE")
             with m.State("ERROR"):
                 # Stop the engine for a moment: what it holds of the frame is gone.
-                m.d.sync += [command.eq(0), run.eq(0)]
-                reply(Command.ERROR, problem, size=3)
+                m.d.sync += [command.eq(Command.ERROR), run.eq(0), part.eq(0)]
                 m.next = "RESTART"
             with m.State("RESTART"):
                 m.d.sync += run.eq(loaded)
-                m.next = "SEND"
+                m.next = "HEAD"
         return m

@@ -21,8 +21,8 @@ SPRAM_WIDTH = 16
 class MainMemory(wiring.Component):
     """One read and one write of a word a clock (``single_port``: one of the two).
 
-    Address and data are registered on the way in, read data on the way out, so that nothing but a
-    flip-flop is on either side of the slow RAM.
+    Address and data are registered on the way in, read data (``registered``) on the way out, so that nothing but
+    a flip-flop is on either side of a slow RAM.
 
     Parameters
     ----------
@@ -31,19 +31,28 @@ class MainMemory(wiring.Component):
     single_port : bool
         Built from four UP5K ``SB_SPRAM256KA`` (64-bit words, 16,384 deep). A write has the port; the
         schedule of the engine never asks for both in one clock.
+    registered : bool
+        Whether a register follows the RAM.
     init : sequence of int
         First words after configuration (block RAM only).
 
     Ports
     -----
     read_address : in, at clock 0
-    read_data : ``word_bits``, out, at clock 3
+    read_data : ``word_bits``, out, at clock 3, or 2 if not ``registered``
     write_enable, write_address, write_data, write_mask : in, at clock 0
         A write of clock 0 is seen by a read of clock 1 or later.
     """
 
     def __init__(
-        self, word_bits: int, depth: int, lane_bits: int, *, single_port: bool, init: Sequence[int] = ()
+        self,
+        word_bits: int,
+        depth: int,
+        lane_bits: int,
+        *,
+        single_port: bool,
+        registered: bool = True,
+        init: Sequence[int] = (),
     ) -> None:
         if word_bits % lane_bits:
             raise ValueError(f"a word of {word_bits} bits has no whole number of {lane_bits}-bit lanes")
@@ -58,6 +67,7 @@ class MainMemory(wiring.Component):
         self.depth = depth
         self.lane_bits = lane_bits
         self.single_port = single_port
+        self.registered = registered
         self.init = init
         super().__init__(
             {
@@ -72,7 +82,7 @@ class MainMemory(wiring.Component):
 
     def cycles(self) -> int:
         """Return the clocks from ``read_address`` to ``read_data``."""
-        return 3
+        return 3 if self.registered else 2
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -80,10 +90,13 @@ class MainMemory(wiring.Component):
         data = Signal(self.word_bits, reset_less=True)
         mask = Signal(self.word_bits // self.lane_bits, reset_less=True)
         out = Signal(self.word_bits)
-        fetched = Signal(self.word_bits, reset_less=True)
         m.d.sync += [enable.eq(self.write_enable), data.eq(self.write_data), mask.eq(self.write_mask)]
-        m.d.sync += fetched.eq(out)
-        m.d.comb += self.read_data.eq(fetched)
+        if self.registered:
+            fetched = Signal(self.word_bits, reset_less=True)
+            m.d.sync += fetched.eq(out)
+            m.d.comb += self.read_data.eq(fetched)
+        else:
+            m.d.comb += self.read_data.eq(out)
         if self.single_port:
             address = Signal(14, reset_less=True)
             m.d.sync += address.eq(Mux(self.write_enable, self.write_address, self.read_address))

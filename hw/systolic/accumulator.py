@@ -1,4 +1,4 @@
-"""Partial sums of one column group, in block RAM."""
+"""Partial sums of the columns of a tile, in block RAM."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class Accumulator(wiring.Component):
     Ports
     -----
     slot : :data:`SLOT`, in, at clock 0
-    sums : ``group_cols`` signed column sums, in, at clock 3
-    psums : ``group_cols`` signed(acc_width), out, at clock 4
+    sums : ``tile_cols`` signed column sums, in, at clock 3
+    psums : ``tile_cols`` signed(acc_width), out, from clock 4 until the next slot's
 
     Latency
     -------
@@ -53,13 +53,13 @@ class Accumulator(wiring.Component):
         super().__init__(
             {
                 "slot": In(SLOT),
-                "sums": In(signed(width)).array(config.group_cols),
-                "psums": Out(signed(config.acc_width)).array(config.group_cols),
+                "sums": In(signed(width)).array(config.tile_cols),
+                "psums": Out(signed(config.acc_width)).array(config.tile_cols),
             }
         )
 
     def model(self, sums: np.ndarray) -> np.ndarray:
-        """Return the last pass's ``psums`` for int64 ``sums`` (passes, pixels, group_cols)."""
+        """Return the last pass's ``psums`` for int64 ``sums`` (passes, pixels, tile_cols)."""
         return np.asarray(sums, np.int64).sum(axis=0)
 
     def cycles(self) -> int:
@@ -71,7 +71,7 @@ class Accumulator(wiring.Component):
         config = self.config
         width = config.acc_width
         m.submodules.memory = memory = Memory(
-            shape=width * config.group_cols, depth=config.psum_depth, init=[], attrs=NO_COLLISION
+            shape=width * config.tile_cols, depth=config.psum_depth, init=[], attrs=NO_COLLISION
         )
         read = memory.read_port()
         write = memory.write_port()
@@ -82,14 +82,16 @@ class Accumulator(wiring.Component):
             m.d.sync += read.addr.eq(Mux(start[0], 0, read.addr + 1))
         with m.If(valid[3]):
             m.d.sync += write.addr.eq(Mux(start[3], 0, write.addr + 1))
-        for h in range(config.group_cols):
+        for h in range(config.tile_cols):
             before = Signal(signed(width), name=f"before{h}", reset_less=True)
             psum = Signal(signed(width), name=f"psum{h}", reset_less=True)
             with m.If(first[2]):
                 m.d.sync += before.eq(0)
             with m.Else():
                 m.d.sync += before.eq(read.data.word_select(h, width))
-            m.d.sync += psum.eq(before + self.sums[h])
+            # Kept until the next slot: requantisers take the columns of a tile one after another.
+            with m.If(valid[3]):
+                m.d.sync += psum.eq(before + self.sums[h])
             m.d.comb += self.psums[h].eq(psum)
-        m.d.comb += [write.data.eq(Cat(*(self.psums[h] for h in range(config.group_cols)))), write.en.eq(valid[4])]
+        m.d.comb += [write.data.eq(Cat(*(self.psums[h] for h in range(config.tile_cols)))), write.en.eq(valid[4])]
         return m

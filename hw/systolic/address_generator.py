@@ -29,16 +29,14 @@ class AddressGenerator(wiring.Component):
         Constant during a layer.
     start, instruction : in
         Begin the pass ``instruction`` (:data:`~hw.systolic.program.PASS`) at ``address``, ``y``; taken only
-        while ``ready``.
-    ready : out
-        A pass may begin: none is running, or its last slot is issued in this clock.
+        while ``idle``.
     go : in
         The memory's read port is free (for a ``last`` slot: everything it will need later is free too).
     slot : out
         A slot is issued in this clock, with its ``address`` and ``outside`` (of the map); ``pixel0``: it is
-        the pass's first, ``first``/``last``: flags of its pass, ``swap``: it meets new weights.
-    active, last_pass, swap_pending : out
-        A pass is running; it is a last one; its first slot, which swaps the weights, is still to come.
+        the pass's first, ``first``/``last``: flags of its pass.
+    active, last_pass, idle : out
+        A pass is running; it is a last one; the next one may begin, or its weights be read.
 
     Latency
     -------
@@ -55,7 +53,6 @@ class AddressGenerator(wiring.Component):
                 "instruction": In(PASS),
                 "base": In(config.address_bits),
                 "y": In(signed(COORDINATE_BITS)),
-                "ready": Out(1),
                 "go": In(1),
                 "slot": Out(1),
                 "address": Out(config.address_bits),
@@ -63,10 +60,9 @@ class AddressGenerator(wiring.Component):
                 "pixel0": Out(1),
                 "first": Out(1),
                 "last": Out(1),
-                "swap": Out(1),
                 "active": Out(1),
                 "last_pass": Out(1),
-                "swap_pending": Out(1),
+                "idle": Out(1),
             }
         )
 
@@ -76,17 +72,17 @@ class AddressGenerator(wiring.Component):
         active = Signal()
         address = Signal(self.config.address_bits, reset_less=True)
         row_address = Signal(self.config.address_bits, reset_less=True)
-        x = Signal(COORDINATE_BITS, reset_less=True)
-        row_x = Signal(COORDINATE_BITS, reset_less=True)
-        y = Signal(COORDINATE_BITS, reset_less=True)
-        columns = Signal(COORDINATE_BITS, reset_less=True)
-        rows = Signal(COORDINATE_BITS, reset_less=True)
+        x = Signal(self.config.coordinate_bits, reset_less=True)
+        row_x = Signal(self.config.coordinate_bits, reset_less=True)
+        y = Signal(self.config.coordinate_bits, reset_less=True)
+        columns = Signal(self.config.coordinate_bits, reset_less=True)
+        rows = Signal(self.config.coordinate_bits, reset_less=True)
         first = Signal(reset_less=True)
         last = Signal(reset_less=True)
-        swap = Signal()
         pixel0 = Signal()
         gap = Signal(2)
         waiting = Signal(2)
+        idle = Signal(init=1)
 
         # Whether the next slot is the last one of its row, and in the last row: known a clock before.
         row_ends = Signal(reset_less=True)
@@ -97,22 +93,20 @@ class AddressGenerator(wiring.Component):
             self.slot.eq(active & self.go),
             ends.eq(self.slot & row_ends & last_row),
             next_row.eq(row_address + layer.y_step),
-            self.ready.eq((~active | (ends & (gap == 0))) & (waiting == 0)),
             self.address.eq(address),
             # A negative coordinate is a large unsigned number.
             self.outside.eq((x >= self.result.width) | (y >= self.result.height)),
             self.first.eq(first),
             self.last.eq(last),
-            self.swap.eq(swap),
             self.pixel0.eq(pixel0),
             self.active.eq(active),
             self.last_pass.eq(active & last),
-            self.swap_pending.eq(active & swap),
+            self.idle.eq(idle),
         ]
         with m.If(waiting != 0):
-            m.d.sync += waiting.eq(waiting - 1)
+            m.d.sync += [waiting.eq(waiting - 1), idle.eq(waiting == 1)]
         with m.If(self.slot):
-            m.d.sync += [pixel0.eq(0), swap.eq(0)]
+            m.d.sync += pixel0.eq(0)
             with m.If(row_ends):
                 m.d.sync += [
                     columns.eq(layer.cols),
@@ -132,10 +126,11 @@ class AddressGenerator(wiring.Component):
                     x.eq(x + layer.stride_x),
                 ]
         with m.If(ends):
-            m.d.sync += [active.eq(0), waiting.eq(Mux(gap == 0, 0, gap - 1))]
+            m.d.sync += [active.eq(0), waiting.eq(Mux(gap == 0, 0, gap - 1)), idle.eq(gap <= 1)]
         with m.If(self.start):
             m.d.sync += [
                 active.eq(1),
+                idle.eq(0),
                 address.eq(self.base),
                 row_address.eq(self.base),
                 x.eq(self.instruction.x),
@@ -147,7 +142,6 @@ class AddressGenerator(wiring.Component):
                 last_row.eq(layer.rows == 1),
                 first.eq(self.instruction.first),
                 last.eq(self.instruction.last),
-                swap.eq(self.instruction.weights),
                 pixel0.eq(1),
                 gap.eq(self.instruction.gap),
             ]

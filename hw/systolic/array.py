@@ -1,13 +1,14 @@
-"""The systolic array: rows x cols shift-add cells, neighbour-to-neighbour wires only."""
+"""The systolic array: tiles of shift-add cells, between them neighbour-to-neighbour wires only."""
 
 from __future__ import annotations
 
 import numpy as np
-from amaranth import Module
+from amaranth import Cat, Module
 from amaranth.hdl import signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.systolic import timing
 from hw.systolic.config import EngineConfig
 from hw.systolic.delay import delayed
 from hw.systolic.processing_element import borrow
@@ -20,13 +21,13 @@ class ShiftAddArray(wiring.Component):
 
     ::
 
-        lanes 0,1 ──────────► tile ► tile ► tile        row pair 0
-                               │      │      │
-        lanes 2,3 ──────────► tile ► tile ► tile        row pair 1
-                               │      │      │
-        lanes 4,5 ─[1 clock]► tile ► tile ► tile        row pair 2, one clock later
-                               │      │      │
-                            sums 0  sums 1  sums 2      group g is g clocks after group 0
+        rows of tile 0 ──────────► tile ► tile ► tile
+                                    │      │      │
+        rows of tile 1 ──────────► tile ► tile ► tile
+                                    │      │      │
+        rows of tile 2 ─[1 clock]► tile ► tile ► tile    one clock later
+                                    │      │      │
+                                 sums 0  sums 1  sums 2  group g is g clocks after group 0
 
     Parameters
     ----------
@@ -36,15 +37,15 @@ class ShiftAddArray(wiring.Component):
     Ports
     -----
     lanes : ``rows`` lanes of ``activation_bits``, in
-        Activations of one slot, or weight codes of one column group for all rows.
-    load, swap : in
+        Activations of one slot, or weight codes of ``lane_codes`` columns for all rows.
+    load, begin : in
         See :func:`~hw.systolic.tile.row_token`; they belong to the lanes of the same clock.
     sums : ``cols`` signed sums, out
 
     Latency
     -------
-    ``2 + rows / 2 + g`` clocks from ``lanes`` to the sums of column group ``g``. A new set of weights takes
-    ``groups`` clocks on the lanes; the clock after, the first slot with ``swap`` may follow.
+    ``2 + log2(tile_rows / 2) + tiles_down - 1 + g`` clocks from ``lanes`` to the sums of column group ``g``. A new set
+    of weights takes ``weight_words`` clocks on the lanes, right behind the activations of the set before.
     """
 
     def __init__(self, config: EngineConfig) -> None:
@@ -54,7 +55,7 @@ class ShiftAddArray(wiring.Component):
             {
                 "lanes": In(config.activation_bits).array(config.rows),
                 "load": In(1),
-                "swap": In(1),
+                "begin": In(1),
                 "sums": Out(signed(self.sum_width)).array(config.cols),
             }
         )
@@ -80,40 +81,32 @@ class ShiftAddArray(wiring.Component):
 
     def cycles(self, group: int = 0) -> int:
         """Return the latency in clocks from the lanes to the sums of a column group."""
-        return 2 + self.config.pairs + group
+        return timing.array_latency(self.config) + group
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self.config
-        sums: list[Tile] = []
-        for pair in range(config.pairs):
-            late = max(0, pair - 1)
-            tokens = [
-                delayed(m, signal, late, f"pair{pair}_{name}", reset_less=not name.startswith("t"))
-                for name, signal in (
-                    ("a0", self.lanes[2 * pair]),
-                    ("a1", self.lanes[2 * pair + 1]),
-                )
-            ]
-            load = delayed(m, self.load, late, f"pair{pair}_load", reset_less=False)
-            swap = delayed(m, self.swap, late, f"pair{pair}_swap", reset_less=False)
-            tiles = [Tile(config, pair) for _ in range(config.groups)]
+        height = config.tile_rows
+        above: list[Tile] = []
+        for level in range(config.tiles_down):
+            # The tile above adds first, and its sum is there a clock after its own share.
+            late = max(0, level - 1)
+            lanes = Cat(*(self.lanes[level * height + r] for r in range(height)))
+            tiles = [Tile(config, level) for _ in range(config.groups)]
             for g, tile in enumerate(tiles):
-                m.submodules[f"tile_{pair}_{g}"] = tile
-                if g == 0:
-                    m.d.comb += [
-                        tile.row_i.a0.eq(tokens[0]),
-                        tile.row_i.a1.eq(tokens[1]),
-                        tile.row_i.load.eq(load),
-                        tile.row_i.swap.eq(swap),
-                    ]
-                else:
+                m.submodules[f"tile_{level}_{g}"] = tile
+                if g:
                     m.d.comb += tile.row_i.eq(tiles[g - 1].row_o)
-                if pair:
-                    for h in range(config.group_cols):
-                        m.d.comb += tile.sums_i[h].eq(sums[g].sums_o[h])
-            sums = tiles
-        for g, tile in enumerate(sums):
-            for h in range(config.group_cols):
-                m.d.comb += self.sums[g * config.group_cols + h].eq(tile.sums_o[h])
+                else:
+                    m.d.comb += [
+                        tile.row_i.lanes.as_value().eq(delayed(m, lanes, late, f"level{level}_lanes")),
+                        tile.row_i.load.eq(delayed(m, self.load, late, f"level{level}_load", reset_less=False)),
+                        tile.row_i.begin.eq(delayed(m, self.begin, late, f"level{level}_begin", reset_less=False)),
+                    ]
+                for c in range(config.tile_cols if level else 0):
+                    m.d.comb += tile.sums_i[c].eq(above[g].sums_o[c])
+            above = tiles
+        for g, tile in enumerate(above):
+            for c in range(config.tile_cols):
+                m.d.comb += self.sums[g * config.tile_cols + c].eq(tile.sums_o[c])
         return m

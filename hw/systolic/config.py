@@ -40,10 +40,12 @@ class EngineConfig:
         Width of ``T``, the sum that the requantiser rounds (``hw.graph.Rescale``), in bits.
     output_shift : int
         ``S`` of every channel in gates: the compiler scales ``T`` so that one constant shift serves all.
-    max_scale_shift, max_residual_shift : int
-        Largest ``P`` and ``K`` (after scaling to ``output_shift``) the requantisers can do.
-    groups_per_requantizer : int
-        Column groups that share a requantiser; also the least number of clocks between two results.
+    max_scale_shift : int
+        Largest ``P`` (after scaling to ``output_shift``) the requantisers can do.
+    min_residual_shift, max_residual_shift : int
+        Range of ``K`` (after scaling) the requantisers can do.
+    columns_per_requantizer : int
+        Columns that share a requantiser; also the least number of clocks between two results.
     psum_depth : int
         Output pixels whose partial sums fit at once; larger maps run in strips. A power of two.
     constant_depth : int
@@ -52,6 +54,19 @@ class EngineConfig:
         Words of main memory (``rows * activation_bits`` bits each).
     memory : MemoryKind
         How main memory is built.
+    tile_rows, tile_cols : int
+        Shape of a tile. Cells of a tile share activation registers and add in a tree; between tiles there are only
+        wires to the neighbour. Small tiles run at a higher clock, large ones take fewer registers.
+    registered_ram : bool
+        Whether a register follows every RAM's output: needed where the RAM answers late in a clock.
+    coordinate_bits : int
+        Width of map coordinates and sizes.
+    mixed_bits : bool
+        Whether stored maps may have fewer bits than ``activation_bits``.
+    max_pool : bool
+        Whether the requantisers can compare with a stored activation.
+    argmax : bool
+        Whether the engine finds the class itself; the logits come out in any case.
 
     Raises
     ------
@@ -67,12 +82,20 @@ class EngineConfig:
     scaled_width: int
     output_shift: int
     max_scale_shift: int
+    min_residual_shift: int
     max_residual_shift: int
-    groups_per_requantizer: int
+    columns_per_requantizer: int
     psum_depth: int
     constant_depth: int
     memory_words: int
     memory: MemoryKind
+    tile_rows: int = 2
+    tile_cols: int = 2
+    registered_ram: bool = True
+    coordinate_bits: int = 11
+    mixed_bits: bool = True
+    max_pool: bool = True
+    argmax: bool = True
 
     def __post_init__(self) -> None:
         def need(ok: bool, what: str) -> None:
@@ -97,18 +120,27 @@ class EngineConfig:
         )
         need(0 <= self.max_scale_shift <= 31, f"max_scale_shift must be 0..31, got {self.max_scale_shift}")
         need(
-            0 <= self.max_residual_shift <= 31,
-            f"max_residual_shift must be 0..31, got {self.max_residual_shift}",
+            0 <= self.min_residual_shift <= self.max_residual_shift <= 31,
+            f"residual shifts must be 0 <= min <= max <= 31, got {self.min_residual_shift}, {self.max_residual_shift}",
         )
         need(
-            self.groups % self.groups_per_requantizer == 0 and _power_of_two(self.groups_per_requantizer),
-            f"groups_per_requantizer must be a power of two that divides {self.groups}, "
-            f"got {self.groups_per_requantizer}",
+            _power_of_two(self.tile_rows) and self.tile_rows >= 2 and self.rows % self.tile_rows == 0,
+            f"tile_rows must be a power of two from 2 that divides {self.rows}, got {self.tile_rows}",
+        )
+        need(
+            self.tile_cols >= 1 and self.cols % self.tile_cols == 0,
+            f"tile_cols must divide {self.cols}, got {self.tile_cols}",
+        )
+        need(
+            self.cols % self.columns_per_requantizer == 0 and _power_of_two(self.columns_per_requantizer),
+            f"columns_per_requantizer must be a power of two that divides {self.cols}, "
+            f"got {self.columns_per_requantizer}",
         )
         need(
             _power_of_two(self.psum_depth) and 16 <= self.psum_depth <= 1024,
             f"psum_depth must be a power of two from 16 to 1024, got {self.psum_depth}",
         )
+        need(4 <= self.coordinate_bits <= 11, f"coordinate_bits must be 4..11, got {self.coordinate_bits}")
         need(1 <= self.constant_depth <= 1024, f"constant_depth must be 1..1024, got {self.constant_depth}")
         need(64 <= self.memory_words <= 65536, f"memory_words must be 64..65536, got {self.memory_words}")
         if self.memory is MemoryKind.SPRAM:
@@ -122,24 +154,32 @@ class EngineConfig:
         return self.rows * self.activation_bits
 
     @property
-    def group_cols(self) -> int:
-        """Columns that share an activation register: as many as weight codes fit a lane (at most two)."""
-        return 2 if self.cols % 2 == 0 and 2 * self.alphabet.bits <= self.activation_bits else 1
-
-    @property
-    def groups(self) -> int:
-        """Column groups, left to right; group ``g`` works ``g`` clocks after group 0."""
-        return self.cols // self.group_cols
+    def lane_codes(self) -> int:
+        """Weight codes in one lane of a word of weights: as many as fit, of neighbouring columns of one tile."""
+        codes = 1
+        while 2 * codes * self.alphabet.bits <= self.activation_bits and self.tile_cols % (2 * codes) == 0:
+            codes *= 2
+        return codes
 
     @property
     def code_pitch(self) -> int:
         """Bits from one weight code of a lane to the next."""
-        return self.activation_bits // self.group_cols
+        return self.activation_bits // self.lane_codes
 
     @property
-    def pairs(self) -> int:
-        """Row pairs, top to bottom."""
-        return self.rows // 2
+    def weight_words(self) -> int:
+        """Memory words of the weights of one pass."""
+        return self.cols // self.lane_codes
+
+    @property
+    def groups(self) -> int:
+        """Tiles from left to right; the columns of group ``g`` work ``g`` clocks after those of group 0."""
+        return self.cols // self.tile_cols
+
+    @property
+    def tiles_down(self) -> int:
+        """Tiles from top to bottom."""
+        return self.rows // self.tile_rows
 
     @property
     def lane_sets(self) -> int:
@@ -159,7 +199,12 @@ class EngineConfig:
     @property
     def requantizers(self) -> int:
         """Number of requantisers."""
-        return self.cols // self.groups_per_requantizer
+        return self.cols // self.columns_per_requantizer
+
+    @property
+    def result_skew(self) -> int:
+        """Clocks from the first column's result to the last one's."""
+        return (self.cols - self.columns_per_requantizer) // self.tile_cols + self.columns_per_requantizer - 1
 
     def to_json(self) -> dict[str, Any]:
         """Return the parameters as JSON types."""

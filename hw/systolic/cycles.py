@@ -45,10 +45,8 @@ class ClockModel:
     gap: int = 0
     pause_until: int = 0
     pass_is_last: bool = False
-    swap_pending: bool = False
     ready_at: int = 0
     drain_at: int = 0
-    drain_last_at: int = 0
     slots: int = 0
 
     def run(self, layers: Sequence[LayerPlan]) -> tuple[int, list[LayerClocks]]:
@@ -74,9 +72,8 @@ class ClockModel:
                             self.now += 1
                         self._instruction()  # PASS
                         self.now += 1
-                        if step.weights is not None:
-                            self._weights()
-                        self._start(last, step.weights is not None)
+                        self._hand_over(step.weights is not None)
+                        self._start(last)
                 if layer.strips > 1:
                     self._instruction()  # STRIP
                     self.now += 1
@@ -92,7 +89,7 @@ class ClockModel:
     def _instruction(self) -> None:
         for _ in range(instruction_words(self.config)):
             self._read()
-            self._advance(self.now + timing.FETCH)
+            self._advance(self.now + timing.fetch(self.config))
 
     def _read(self) -> None:
         """Take the read port in the first free clock, before any operand."""
@@ -103,33 +100,20 @@ class ClockModel:
             self.next_slot = self.now + 1
         self.now += 1
 
-    def _weights(self) -> None:
-        left = self.config.groups
-        while left:
-            self._issue_until(self.now)
-            if self.swap_pending:
-                self._advance(self.now + 1)
-                continue
-            self._read()
-            left -= 1
-
-    def _start(self, last: bool, weights: bool) -> None:
-        """Hand a pass to the address generator as soon as it is ready."""
-        while True:
-            # Would the running pass's last slot be issued in this clock?
-            self._issue_until(self.now)
-            if self.slots_left == 0 and self.now >= self.ready_at:
-                break
-            if self.slots_left == 1 and self.gap == 0 and self._slot_clock() == self.now:
-                self._issue_until(self.now + 1)
-                break
+    def _hand_over(self, weights: bool) -> None:
+        """Wait until the running pass has issued its last slot; read the weights, with the last word goes the pass."""
+        self._wait(lambda: self.slots_left == 0 and self.now >= self.ready_at)
+        if not weights:
             self._advance(self.now + 1)
+        for _ in range(self.config.weight_words if weights else 0):
+            self._read()
+
+    def _start(self, last: bool) -> None:
+        """Begin a pass; it was handed over in the clock before ``now``."""
         self.slots_left = self.layer.pixels
         self.gap = self.layer.gap()
         self.pass_is_last = last
-        self.swap_pending = weights
-        self.next_slot = self.now + 1
-        self.now += 1
+        self.next_slot = self.now
 
     def _wait(self, ready: Callable[[], bool]) -> None:
         while True:
@@ -142,7 +126,7 @@ class ClockModel:
         return self.slots_left == 0 and self.now >= self.drain_at
 
     def _tile_done(self) -> bool:
-        return not (self.slots_left and self.pass_is_last) and self.now >= self.drain_last_at
+        return not (self.slots_left and self.pass_is_last) and self.now >= self.drain_at
 
     # -- the address generator ---------------------------------------------------------------------------
 
@@ -158,24 +142,21 @@ class ClockModel:
                 return
             self.slots += 1
             self.slots_left -= 1
-            self.swap_pending = False
             self.next_slot = at + 1
-            self.drain_at = at + 1 + timing.write(self.config)
             if self.pass_is_last:
-                self.drain_last_at = self.drain_at
-                self.pause_until = at + self.config.groups_per_requantizer
+                self.drain_at = at + 1 + timing.write(self.config)
+                self.pause_until = at + self.config.columns_per_requantizer
                 self.taken.update(at + offset for offset in self.wanted)
             if not self.slots_left:
                 self.ready_at = at + max(1, self.gap)
 
     def _slot_clock(self) -> int:
         """Return the first clock in which the next slot can be issued."""
-        at = self.next_slot
+        at = max(self.next_slot, self.pause_until)
         if not self.pass_is_last:
             while at in self.taken:
                 at += 1
             return at
-        at = max(at, self.pause_until)
         while at in self.taken or any(at + offset in self.taken for offset in self.wanted):
             at += 1
         return at

@@ -20,11 +20,11 @@ from hw.systolic.logit_output import LOGIT, LogitOutput
 from hw.systolic.operand_fetch import OperandFetch
 from hw.systolic.output_stage import OutputStage
 from hw.systolic.port_schedule import PortSchedule
-from hw.systolic.program import ResidualMode
 from hw.systolic.sequencer import Error, Sequencer
 
 STATUS = data.StructLayout({"busy": 1, "error": Error, "cycles": 32})
-"""``busy``: an inference is running; ``error``: why the engine stopped; ``cycles`` of the last inference."""
+"""``busy``: an inference is running; ``error``: why the engine stopped; ``cycles`` of the inference, until the
+next one begins."""
 
 
 class Engine(wiring.Component):
@@ -40,8 +40,7 @@ class Engine(wiring.Component):
                                                    └──► logits, class
 
     One memory holds program, weights and maps. Its words are as wide as the array has rows, so one word
-    a clock feeds the array. While one tile of weights streams its pixels, the next tile's weights follow on
-    the same lanes.
+    a clock feeds the array: a tile of weights, then the activations that it multiplies.
 
     Parameters
     ----------
@@ -58,7 +57,8 @@ class Engine(wiring.Component):
         While ``run`` is high, images: rows top to bottom, pixels left to right, channels innermost. While it is
         low, the contents of main memory from address 0 on, lane by lane, lowest lane first.
     logits : stream of :data:`~hw.systolic.logit_output.LOGIT`, out
-    klass : stream of unsigned(16), out: index of the largest logit, after the last one
+    klass : stream of unsigned(16), out
+        Index of the largest logit, after the last one; :data:`~hw.systolic.logit_output.NO_CLASS` without ``argmax``.
     status : :data:`STATUS`, out
     trace_valid, trace_address, trace_mask, trace_data : out
         Every masked write of a result or of the image into main memory, for simulation.
@@ -98,6 +98,7 @@ class Engine(wiring.Component):
             config.memory_words,
             config.activation_bits,
             single_port=config.single_port,
+            registered=config.registered_ram,
             init=self.init,
         )
         m.submodules.memory = memory
@@ -126,12 +127,10 @@ class Engine(wiring.Component):
             issue_last.eq(addresses.slot & addresses.last),
             sequencer.fetched.eq(memory.read_data),
             sequencer.read_free.eq(schedule.read_free),
-            sequencer.pass_ready.eq(addresses.ready),
-            sequencer.swap_pending.eq(addresses.swap_pending),
+            sequencer.pass_idle.eq(addresses.idle),
             sequencer.streaming.eq(addresses.active),
             sequencer.last_pass.eq(addresses.last_pass),
-            sequencer.slot.eq(addresses.slot),
-            sequencer.slot_last.eq(issue_last),
+            sequencer.pending.eq(output.pending),
             sequencer.room.eq(logits.room),
             sequencer.input_busy.eq(loader.busy),
             addresses.operand.eq(sequencer.operand),
@@ -140,26 +139,19 @@ class Engine(wiring.Component):
             addresses.instruction.eq(sequencer.instruction),
             addresses.base.eq(sequencer.base),
             addresses.y.eq(sequencer.y),
-            addresses.go.eq(~sequencer.request & Mux(addresses.last, schedule.last_free, schedule.read_free)),
+            addresses.go.eq(~sequencer.fetching & Mux(addresses.last, schedule.last_free, schedule.slot_free)),
             schedule.residual_mode.eq(layer.residual),
             schedule.stores.eq(layer.classes == 0),
             schedule.issue_last.eq(issue_last),
         ]
 
-        # A slot's tags travel beside it.
-        last = delay_line(m, issue_last, timing.write(config), "last", reset_less=False)
-        residual_now = Signal()
-        with m.If(layer.residual == ResidualMode.ADD):
-            m.d.comb += residual_now.eq(last[timing.residual_read(config)])
-        with m.If(layer.residual == ResidualMode.MAXIMUM):
-            m.d.comb += residual_now.eq(last[timing.maximum_read(config)])
         m.d.comb += [
-            sequencer.residual_next.eq(residual_now),
+            sequencer.residual_next.eq(output.residual_due),
             sequencer.output_next.eq(output.results_valid),
         ]
 
         # Memory reads.
-        with m.If(residual_now):
+        with m.If(output.residual_due):
             m.d.comb += memory.read_address.eq(sequencer.residual_address)
         with m.Elif(sequencer.request):
             m.d.comb += memory.read_address.eq(sequencer.address)
@@ -169,12 +161,12 @@ class Engine(wiring.Component):
         # Array.
         m.d.comb += [
             fetch.token.load.eq(sequencer.load),
-            fetch.token.swap.eq(addresses.slot & addresses.swap),
+            fetch.token.begin.eq(sequencer.load_begins),
             fetch.token.outside.eq(addresses.slot & addresses.outside),
             fetch.fetched.eq(memory.read_data),
             fetch.border.eq(layer.border),
             array.load.eq(fetch.load),
-            array.swap.eq(fetch.swap),
+            array.begin.eq(fetch.begin),
         ]
         for r in range(config.rows):
             m.d.comb += array.lanes[r].eq(fetch.lanes[r])
@@ -192,8 +184,8 @@ class Engine(wiring.Component):
                 accumulator.slot.start.eq(start[early + g]),
                 accumulator.slot.first.eq(first[early + g]),
             ]
-            for h in range(config.group_cols):
-                c = g * config.group_cols + h
+            for h in range(config.tile_cols):
+                c = g * config.tile_cols + h
                 m.d.comb += accumulator.sums[h].eq(array.sums[c])
                 m.d.comb += output.psums[c].eq(accumulator.psums[h])
 
@@ -207,7 +199,9 @@ class Engine(wiring.Component):
             output.maximum.eq(layer.maximum),
             output.logits.eq(layer.classes != 0),
             output.fetched.eq(memory.read_data),
-            output.residual_valid.eq(delayed(m, residual_now, timing.FETCH, "residual", reset_less=False)),
+            output.residual_valid.eq(
+                delayed(m, output.residual_due, timing.fetch(config), "residual", reset_less=False)
+            ),
             output.constant_restart.eq(sequencer.constant_restart),
             output.constant_valid.eq(sequencer.constant_valid),
             output.constant.eq(sequencer.constant),
@@ -243,14 +237,11 @@ class Engine(wiring.Component):
             ]
 
         # Clocks of an inference.
-        count = Signal(32)
         cycles = Signal(32)
-        with m.If(sequencer.busy):
-            m.d.sync += count.eq(count + 1)
-        with m.Else():
-            m.d.sync += count.eq(0)
-        with m.If(sequencer.done):
-            m.d.sync += cycles.eq(count)
+        with m.If(sequencer.begins):
+            m.d.sync += cycles.eq(0)
+        with m.Elif(sequencer.busy & ~sequencer.done):
+            m.d.sync += cycles.eq(cycles + 1)
         m.d.comb += [
             self.status.busy.eq(sequencer.busy),
             self.status.error.eq(sequencer.error),

@@ -8,7 +8,7 @@ from amaranth.lib import enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.systolic.config import EngineConfig
-from hw.systolic.program import COORDINATE_BITS, INPUT
+from hw.systolic.program import INPUT
 
 
 class _Part(enum.Enum):
@@ -90,17 +90,17 @@ class ImageLoader(wiring.Component):
         running = Signal()
         emit = Signal()
         part = Signal(_Part, init=_Part.BODY)
-        left = Signal(COORDINATE_BITS)
+        left = Signal(config.coordinate_bits)
         channel = Signal(4)
         due = Signal(max(4, config.rows.bit_length()), init=config.rows)
-        rows = Signal(COORDINATE_BITS, reset_less=True)
+        rows = Signal(config.coordinate_bits, reset_less=True)
         address = Signal(config.address_bits)
 
         inside = Signal()
         shift = Signal()
         row_ends = Signal()
         next_part = Signal(_Part)
-        next_left = Signal(COORDINATE_BITS)
+        next_left = Signal(config.coordinate_bits)
         border = Signal(a)
         m.d.comb += [
             inside.eq(part == _Part.BODY),

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from amaranth import Module, Signal
+from amaranth import Module, Signal, Value
 from amaranth.hdl import signed
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.fifo import SyncFIFOBuffered
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from hw.memory.main_memory import NO_COLLISION
 from hw.systolic.argmax import Argmax
 from hw.systolic.config import EngineConfig
 
 LOGIT = data.StructLayout({"value": signed(32), "last": 1})
 """A logit; ``last`` marks the last class of an image."""
 
-FIFO_DEPTH = 64
+DEPTH = 64
+"""Logits that fit the buffer; a power of two."""
+
+NO_CLASS = 0xFFFF
+"""The class of an engine without ``argmax``: it is left to the host."""
 
 
 class LogitOutput(wiring.Component):
@@ -26,7 +31,6 @@ class LogitOutput(wiring.Component):
     classes : 10 bits, in: logits of an image; what comes after them is padding and dropped
     value : signed(scaled_width), in; valid : in
     room : out: a column tile's worth of logits can be taken, and the last class was fetched
-    empty : out: everything was fetched
     logits : stream of :data:`LOGIT`, out
     klass : stream of unsigned(16), out: index of the largest logit, the lowest one wins ties
     """
@@ -47,45 +51,72 @@ class LogitOutput(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.fifo = fifo = SyncFIFOBuffered(width=LOGIT.size, depth=FIFO_DEPTH)
-        m.submodules.argmax = argmax = Argmax()
         left = Signal(10)
-        fresh = Signal()
         finished = Signal()
         take = Signal()
         token = Signal(LOGIT)
         klass_valid = Signal()
-        # Block RAM answers late in a clock: nothing but this register is behind it.
-        out = Signal(LOGIT.size, reset_less=True)
-        out_valid = Signal()
-        with m.If(fifo.r_en):
-            m.d.sync += [out.eq(fifo.r_data), out_valid.eq(fifo.r_rdy)]
         m.d.comb += [
             take.eq(self.valid & (left != 0)),
             token.value.eq(self.value),
             token.last.eq(left == 1),
-            fifo.w_data.eq(token),
-            fifo.w_en.eq(take),
-            argmax.value.eq(self.value),
-            argmax.valid.eq(take),
-            argmax.first.eq(fresh),
-            self.logits.valid.eq(out_valid),
-            self.logits.payload.as_value().eq(out),
-            fifo.r_en.eq(~out_valid | self.logits.ready),
             self.klass.valid.eq(klass_valid),
-            self.klass.payload.eq(argmax.index),
+            self.klass.payload.eq(self._argmax(m, take) if self.config.argmax else NO_CLASS),
         ]
+        level = self._buffer(m, token, take)
         # A clock late, which does not matter: tiles of logits are further apart than that.
         room = Signal()
         m.d.comb += self.room.eq(room)
-        m.d.sync += room.eq((fifo.level <= FIFO_DEPTH - self.config.groups_per_requantizer) & ~klass_valid)
+        m.d.sync += room.eq((level < DEPTH - self.config.columns_per_requantizer) & ~klass_valid)
         m.d.sync += finished.eq(take & (left == 1))
         with m.If(take):
-            m.d.sync += [left.eq(left - 1), fresh.eq(0)]
+            m.d.sync += left.eq(left - 1)
         with m.If(self.restart):
-            m.d.sync += [left.eq(self.classes), fresh.eq(1)]
+            m.d.sync += left.eq(self.classes)
         with m.If(self.klass.ready):
             m.d.sync += klass_valid.eq(0)
         with m.If(finished):
             m.d.sync += klass_valid.eq(1)
         return m
+
+    def _argmax(self, m: Module, take: Signal) -> Value:
+        m.submodules.argmax = argmax = Argmax()
+        fresh = Signal()
+        with m.If(take):
+            m.d.sync += fresh.eq(0)
+        with m.If(self.restart):
+            m.d.sync += fresh.eq(1)
+        m.d.comb += [argmax.value.eq(self.value), argmax.valid.eq(take), argmax.first.eq(fresh)]
+        return argmax.index
+
+    def _buffer(self, m: Module, token: Signal, take: Signal) -> Value:
+        """Put logits into a ring in block RAM and bring them out one by one; return how many are in it."""
+        memory = Memory(shape=LOGIT.size, depth=DEPTH, init=[], attrs=NO_COLLISION)
+        m.submodules.buffer = memory
+        write, read = memory.write_port(), memory.read_port()
+        # The read side sees a write a clock late, when the memory holds it.
+        into, written, taken = Signal(range(DEPTH)), Signal(range(DEPTH)), Signal(range(DEPTH))
+        reading, full = Signal(), Signal()
+        out = read.data
+        if self.config.registered_ram:
+            # Block RAM answers late in a clock: nothing but this register is behind it.
+            out = Signal(LOGIT.size, reset_less=True)
+            with m.If(reading):
+                m.d.sync += out.eq(read.data)
+        m.d.sync += written.eq(into)
+        m.d.comb += [
+            write.addr.eq(into),
+            write.data.eq(token),
+            write.en.eq(take),
+            read.addr.eq(taken),
+            self.logits.valid.eq(full),
+            self.logits.payload.as_value().eq(out),
+        ]
+        with m.If(take):
+            m.d.sync += into.eq(into + 1)
+        m.d.sync += reading.eq(~reading & ~full & (written != taken))
+        with m.If(reading):
+            m.d.sync += full.eq(1)
+        with m.If(full & self.logits.ready):
+            m.d.sync += [full.eq(0), taken.eq(taken + 1)]
+        return (into - taken)[: len(into)]

@@ -10,8 +10,9 @@ from hw.systolic import timing
 from hw.systolic.config import EngineConfig
 from hw.systolic.delay import delayed
 
-TOKEN = data.StructLayout({"load": 1, "swap": 1, "outside": 1})
-"""What the word read in this clock is: weights (``load``), or activations, which may be outside the map."""
+TOKEN = data.StructLayout({"load": 1, "begin": 1, "outside": 1})
+"""What the word read in this clock is: weights (``load``, the first word with ``begin``), or activations, which may be
+outside the map."""
 
 
 class OperandFetch(wiring.Component):
@@ -25,13 +26,13 @@ class OperandFetch(wiring.Component):
     Ports
     -----
     token : :data:`TOKEN`, in, at clock 0 (when the address is given to the memory)
-    fetched : ``word_bits``, in, at clock 3
+    fetched : ``word_bits``, in, at clock ``timing.fetch``
     border : unsigned(activation_bits), in, constant during a layer
-    lanes, load, swap : out, at clock 4, see :class:`~hw.systolic.array.ShiftAddArray`
+    lanes, load, begin : out, one clock later, see :class:`~hw.systolic.array.ShiftAddArray`
 
     Latency
     -------
-    Four clocks from the read to the lanes.
+    ``timing.lanes`` clocks from the read to the lanes.
     """
 
     def __init__(self, config: EngineConfig) -> None:
@@ -43,21 +44,21 @@ class OperandFetch(wiring.Component):
                 "border": In(config.activation_bits),
                 "lanes": Out(config.activation_bits).array(config.rows),
                 "load": Out(1),
-                "swap": Out(1),
+                "begin": Out(1),
             }
         )
 
     def cycles(self) -> int:
         """Return the clocks from the read to the lanes."""
-        return timing.LANES
+        return timing.lanes(self.config)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         a = self.config.activation_bits
-        outside = delayed(m, self.token.outside, timing.FETCH, "outside")
-        load = delayed(m, self.token.load, timing.LANES, "load", reset_less=False)
-        swap = delayed(m, self.token.swap, timing.LANES, "swap", reset_less=False)
-        m.d.comb += [self.load.eq(load), self.swap.eq(swap)]
+        outside = delayed(m, self.token.outside, timing.fetch(self.config), "outside")
+        load = delayed(m, self.token.load, timing.lanes(self.config), "load", reset_less=False)
+        begin = delayed(m, self.token.begin, timing.lanes(self.config), "begin", reset_less=False)
+        m.d.comb += [self.load.eq(load), self.begin.eq(begin)]
         for r in range(self.config.rows):
             lane = Signal(a, name=f"lane{r}", reset_less=True)
             m.d.sync += lane.eq(Mux(outside, self.border, self.fetched.word_select(r, a)))

@@ -29,7 +29,11 @@ class PortSchedule(wiring.Component):
     residual_mode, stores : in, constant during a layer: what its last slots will need
     issue_last : in: a last slot is issued in this clock
     read_free : out: the read port is free in this clock
+    slot_free : out: a slot of another pass may be issued in this clock
     last_free : out: a last slot may be issued in this clock
+
+    Slots behind a last slot keep ``columns_per_requantizer`` clocks of distance: its sums must stay until the
+    requantisers have taken them.
     """
 
     def __init__(self, config: EngineConfig) -> None:
@@ -40,6 +44,7 @@ class PortSchedule(wiring.Component):
                 "stores": In(1),
                 "issue_last": In(1),
                 "read_free": Out(1),
+                "slot_free": Out(1),
                 "last_free": Out(1),
             }
         )
@@ -62,15 +67,25 @@ class PortSchedule(wiring.Component):
         # Entered a clock late, which nobody can notice: what a slot needs lies several clocks ahead, and no need of
         # the slot behind it falls on the same clock.
         issued = Signal()
-        m.d.sync += issued.eq(self.issue_last)
-        m.d.sync += taken.eq((taken | Mux(issued, wanted >> 1, 0)) >> 1)
-        pause = Signal(range(max(2, config.groups_per_requantizer)))
+        coming = Signal.like(taken)
+        m.d.comb += coming.eq((taken | Mux(issued, wanted >> 1, 0)) >> 1)
+        pause = Signal(range(max(2, config.columns_per_requantizer)))
         with m.If(self.issue_last):
-            m.d.sync += pause.eq(config.groups_per_requantizer - 1)
+            m.d.sync += pause.eq(config.columns_per_requantizer - 1)
         with m.Elif(pause != 0):
             m.d.sync += pause.eq(pause - 1)
+        # What the next clock allows is decided now: the way from here to the address registers is long.
+        read_free = Signal(init=1)
+        all_free = Signal(init=1)
+        m.d.sync += [
+            issued.eq(self.issue_last),
+            taken.eq(coming),
+            read_free.eq(~coming[0]),
+            all_free.eq(~coming[0] & ((coming & wanted) == 0)),
+        ]
         m.d.comb += [
-            self.read_free.eq(~taken[0]),
-            self.last_free.eq(~taken[0] & ((taken & wanted) == 0) & (pause == 0)),
+            self.read_free.eq(read_free),
+            self.slot_free.eq(read_free & (pause == 0)),
+            self.last_free.eq(all_free & (pause == 0)),
         ]
         return m

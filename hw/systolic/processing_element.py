@@ -15,9 +15,9 @@ from hw.systolic.widths import product_bits, sum_width
 def borrow(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
     """Return by how much a pair's sum is too low, 0 or 1, for the weights of the upper and the lower cell.
 
-    1 where the lower weight is negative, or zero under a negative one.
+    1 where the lower weight is negative, whatever the upper one is.
     """
-    return ((lower < 0) | ((lower == 0) & (upper < 0))).astype(np.int64)
+    return (lower < 0).astype(np.int64) + 0 * upper
 
 
 class CellPair(wiring.Component):
@@ -25,20 +25,21 @@ class CellPair(wiring.Component):
 
     ::
 
-                    code[0] ─► shadow ─► weight        code[1] ─► shadow ─► weight
-                                           │                                  │
-            a[0] ─────────► 0 or a << k ◄──┤     a[1] ─────────► 0 or a << k ◄┤
-                                │          │                         │        │
-                             product       │           product, inverted if the signs differ
-                                └──────────┼───────► + ◄─────────────┘
-                                           └─► invert if weight 0 is negative
-                                                     │
-                                                   total
+                         code[0] ─► weight                 code[1] ─► weight
+                                       │                                 │
+            a[0] ─────► 0 or a << k ◄──┤     a[1] ────► 0 or a << k ◄────┤
+                             │         │                     │           │
+                          product      │          product, complemented if the signs differ
+                             └─────────┼───────► + ◄─────────┘
+                                       └─► complemented if weight 0 is negative
+                                                │
+                                              total
 
-    The sign of a weight costs no adder and no carry: a negative number is made by the bitwise complement, which
-    is one less than the negation. Of the four sign combinations two complement twice and come out exact, two
-    end one too low, whatever the activations; :func:`borrow` says which. The compiler adds the number of
-    borrows of a column to its constant. Complementing the sum rides in the adder's own lookup tables.
+    The sign of a weight costs no adder and no carry: a negative number is made by the bitwise complement, which is one
+    less than the negation. If the upper weight is negative the sum is complemented, and the lower product too unless
+    its own weight is negative. So the sum is one too low exactly where the lower weight is negative, whatever the
+    activations (:func:`borrow`); the compiler adds the number of borrows of a column to its constant. Complementing
+    the sum rides in the adder's own lookup tables, a zero weight in the shifter's.
 
     Parameters
     ----------
@@ -52,16 +53,15 @@ class CellPair(wiring.Component):
     a0, a1 : unsigned(activation_bits), in
         Registered activations of the upper and the lower row.
     code0, code1 : unsigned(alphabet.bits), in
-        Weight codes on their way; taken into the shadow registers when ``capture`` is high.
-    swap : in
-        The shadow weights become the active weights for activations one clock after.
+        Weight codes; those that are there while ``capture`` is high become the weights.
+    capture : in
+        Takes the codes. An activation of the clock before still meets the old weights, one of the clock after the new.
     total : signed, out
         The pair's sum.
 
     Latency
     -------
-    Two clocks from ``a0``/``a1`` to ``total``. A weight that is swapped in at clock ``t`` (``swap`` high)
-    multiplies the activations present at ``t + 1``.
+    Two clocks from ``a0``/``a1`` to ``total``.
     """
 
     def __init__(self, activation_bits: int, alphabet: Alphabet) -> None:
@@ -77,7 +77,6 @@ class CellPair(wiring.Component):
                 "code0": In(alphabet.bits),
                 "code1": In(alphabet.bits),
                 "capture": In(1),
-                "swap": In(1),
                 "total": Out(signed(self.total_width)),
             }
         )
@@ -95,64 +94,55 @@ class CellPair(wiring.Component):
         m = Module()
         width = product_bits(self.activation_bits, self.alphabet)
         products = []
-        signs = [Signal(name=f"sign{i}", reset_less=True) for i in range(2)]
-        shadows = []
-        for i, code in enumerate((self.code0, self.code1)):
-            shadow = Signal(self.alphabet.bits, name=f"shadow{i}", reset_less=True)
-            with m.If(self.capture):
-                m.d.sync += shadow.eq(code)
-            shadows.append(shadow)
-        # Kept recoded: the sign of the upper weight, and whether the two signs differ.
-        with m.If(self.swap):
-            m.d.sync += signs[0].eq(shadows[0][-1])
-            m.d.sync += signs[1].eq(shadows[0][-1] ^ shadows[1][-1])
+        # The codes are kept recoded: the signs as whether they differ, and the upper one.
+        differ = Signal(reset_less=True)
+        negative = Signal(reset_less=True)
+        with m.If(self.capture):
+            m.d.sync += [differ.eq(self.code0[-1] ^ self.code1[-1]), negative.eq(self.code0[-1])]
+        codes = (self.code0, self.code1)
         for i, a in enumerate((self.a0, self.a1)):
-            inverted = signs[1] if i else Const(0, 1)
             product = Signal(width + i, name=f"product{i}", reset_less=True)
-            zero, shifted = self._shifter(m, i, shadows[i][:-1], a, inverted)
-            with m.If(zero):
-                m.d.sync += product.eq(0)
-            with m.Else():
-                m.d.sync += product.eq(Cat(shifted[:width], inverted) if i else shifted)
+            shifted = self._shifter(m, i, codes[i][:-1], a)
+            if i:
+                shifted = Cat(shifted, Const(0, 1)) ^ differ.replicate(width + 1)
+            m.d.sync += product.eq(shifted)
             products.append(product)
-        sign_of_sum = Signal(reset_less=True)
         both = Signal(signed(self.total_width))
-        m.d.sync += sign_of_sum.eq(signs[0])
         m.d.comb += both.eq(products[0] + products[1].as_signed())
         total = Signal(signed(self.total_width), reset_less=True)
-        m.d.sync += total.eq(both ^ sign_of_sum.replicate(self.total_width))
+        m.d.sync += total.eq(both ^ negative.replicate(self.total_width))
         m.d.comb += self.total.eq(total)
         return m
 
-    def _shifter(self, m: Module, i: int, magnitude: Value, a: Value, inverted: Value) -> tuple[Value, Value]:
-        """Return (weight is zero, ``(a << k) ^ inverted`` of ``product_bits`` bits) for the active weight.
+    def _shifter(self, m: Module, i: int, magnitude: Value, a: Value) -> Value:
+        """Return ``a << k`` or 0, ``product_bits`` wide, for the active weight.
 
-        The magnitude code is recoded when it is swapped in, where the flip-flop's own table does it for
-        nothing, so that every product bit takes two 4-input tables, its inversion included.
+        The magnitude code is recoded when it is taken, where the flip-flop's own table does it for nothing, so
+        that a product bit of the 3-bit alphabets takes two 4-input tables, zero and complement included.
         """
         width = product_bits(self.activation_bits, self.alphabet)
         top = self.alphabet.max_shift
-        bits = max(1, top.bit_length())
-        k = Signal(bits, name=f"shift{i}", reset_less=True)
-        zero = Signal(name=f"zero{i}", reset_less=True)
-        # The upper cell of the 3-bit alphabet has a spare code for zero: k = 3.
+        bits = top.bit_length()
+        k = Signal(max(1, bits), name=f"shift{i}", reset_less=True)
+        some = Signal(name=f"some{i}", reset_less=True)
+        # The upper cell of the 3-bit alphabet, whose product is not complemented, has a spare code for zero: k = 3.
         spare = i == 0 and self.alphabet.has_zero and top == 2
-        with m.If(self.swap):
+        with m.If(self.capture):
             if not self.alphabet.has_zero:
                 m.d.sync += k.eq(magnitude)
             elif spare:
                 m.d.sync += k.eq(Mux(magnitude == 0, 3, magnitude - 1))
             else:
-                m.d.sync += [k.eq(Mux(magnitude == 0, 0, magnitude - 1)), zero.eq(magnitude == 0)]
-        flip = inverted.replicate(width)
-        if top == 2:
-            near = Signal(width, name=f"near{i}")
-            m.d.comb += near.eq(Mux(k[0], a << 1, a) ^ flip)
-            far = (a << 2) & ~k[0].replicate(width) if spare else a << 2
-            return Const(0, 1) if spare else zero, Mux(k[1], far ^ flip, near)
-        value: Value = a
-        for bit in range(bits if top else 0):
+                m.d.sync += [k.eq(Mux(magnitude == 0, 0, magnitude - 1)), some.eq(magnitude != 0)]
+        value = a
+        for bit in range(max(1, bits)):
             stage = Signal(width, name=f"stage{i}_{bit}")
-            m.d.comb += stage.eq(Mux(k[bit], value << (1 << bit), value))
+            moved = (value << (1 << bit))[:width]
+            if spare and bit == 1:
+                moved = (a << 2) & ~k[0].replicate(width)
+            chosen = Mux(k[bit], moved, value) if bits else value
+            if bit == 0 and self.alphabet.has_zero and not spare:
+                chosen = chosen & some.replicate(width)
+            m.d.comb += stage.eq(chosen)
             value = stage
-        return zero if self.alphabet.has_zero else Const(0, 1), (value ^ flip)[:width]
+        return value

@@ -1,6 +1,6 @@
 """The layer program: a linear stream of instructions, constants and weights in main memory.
 
-Version 1. Every instruction is 64 bits, stored in ``ceil(64 / word_bits)`` consecutive memory words, least
+Version 2. Every instruction is 64 bits, stored in ``ceil(64 / word_bits)`` consecutive memory words, least
 significant word first; the opcode is in the lowest four bits. ``docs/program.md`` describes the format.
 """
 
@@ -13,7 +13,7 @@ from amaranth.lib import data
 
 from hw.systolic.config import EngineConfig
 
-VERSION = 1
+VERSION = 2
 """Version of the program format; an engine refuses any other."""
 
 INSTRUCTION_BITS = 64
@@ -104,7 +104,8 @@ RESULT = data.StructLayout(
 """What else the passes of a layer share.
 
 ``width``/``height`` are the input map's size (outside of it an operand is ``border``). ``maximum`` is the largest
-stored activation. ``classes`` is 0 except in the layer that makes the logits, which are sent out, not stored.
+stored activation. ``residual_shift`` counts from the engine's ``min_residual_shift``. ``classes`` is 0 except in the
+layer that makes the logits, which are sent out, not stored.
 """
 
 TILE = data.StructLayout(
@@ -132,7 +133,7 @@ PASS = data.StructLayout(
         "gap": 2,
     }
 )
-"""Stream all pixels of the strip through one tile of weights; ``groups`` words of weights follow if ``weights``.
+"""Stream all pixels of the strip through one tile of weights; ``weight_words`` words of weights follow if ``weights``.
 
 ``x``, ``y`` are the (signed) input coordinates of the first operand, ``first`` starts the sums at zero,
 ``last`` sends them to the requantisers. ``gap`` is how many clocks must pass after it before the next pass.
@@ -199,20 +200,20 @@ def split(bits: int, size: int, word_bits: int) -> list[int]:
 
 
 def factor_layout(config: EngineConfig) -> data.StructLayout:
-    """Layout of a factor ``(2^j + t) * 2^P``: ``two_terms``, ``subtract``, ``shift`` (j - 1) and ``scale_shift``."""
-    return data.StructLayout(
-        {
-            "two_terms": 1,
-            "subtract": 1,
-            "shift": 2,
-            "scale_shift": max(1, config.max_scale_shift.bit_length()),
-        }
-    )
+    """Layout of a factor ``2^j + t``: ``two_terms``, ``subtract``, ``shift`` (j - 1)."""
+    return data.StructLayout({"two_terms": 1, "subtract": 1, "shift": 2})
+
+
+def scale_bits(config: EngineConfig) -> int:
+    """Width in bits of the scale shift ``P``."""
+    return max(1, config.max_scale_shift.bit_length())
 
 
 def constant_layout(config: EngineConfig) -> data.StructLayout:
-    """Layout of a channel's output constants in memory: the addend ``B`` and the factor."""
-    return data.StructLayout({"addend": config.scaled_width, "factor": factor_layout(config)})
+    """Layout of a channel's output constants in memory: the addend ``B``, the scale shift ``P`` and the factor."""
+    return data.StructLayout(
+        {"addend": config.scaled_width, "scale_shift": scale_bits(config), "factor": factor_layout(config)}
+    )
 
 
 def constant_words(config: EngineConfig) -> int:

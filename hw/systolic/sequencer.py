@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from amaranth import Module, Mux, Signal
 from amaranth.hdl import signed
+from amaranth.hdl._ast import Statement  # the type of an assignment has no public name
 from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -40,11 +41,11 @@ class Error(enum.Enum, shape=2):  # type: ignore[call-arg]
 
 
 class Sequencer(wiring.Component):
-    """Fetches instructions and weights one after another, ahead of the pass that is streaming.
+    """Fetches instructions ahead of the pass that is streaming, and weights behind it.
 
-    While the address generator streams the pixels of one pass, the sequencer has the next pass's instruction
-    in its register and its weights on their way into the shadow registers. Instructions and weights go before
-    operands, so a pass of ``n`` slots hides the ``groups + 1`` clocks of the next one's weights and instruction.
+    While the address generator streams the pixels of one pass, the sequencer has the next pass's instruction in its
+    register. When the last pixel is on its way it reads the weights and hands the pass over, so nothing is lost but the
+    ``weight_words`` clocks of the port.
 
     ``OPERAND`` and ``INPUT`` wait until every result of the layer before is stored, ``TILE`` until the
     results of the tile before are.
@@ -58,18 +59,21 @@ class Sequencer(wiring.Component):
     -----
     fetched : the memory's fetch register, in
     read_free : in; the read port is free
-    request, address, load : out
-        Reads ``address`` in this clock; ``load``: the word is weights for the array.
+    request, address, load, load_begins : out
+        Reads ``address`` in this clock; ``load``: the word is weights for the array, the first ones of a pass.
+    fetching : out
+        An instruction is wanted; operands wait (weights are read when there are none).
     operand, result, tile_constants, lane_set, residual_address, output_address : out
         Registers of the current layer and tile; the addresses move on with ``residual_next``, ``output_next``.
     layer_begins : out; ``result`` is new in this clock
-    pass_start, instruction, base, y, pass_ready : the next pass, see
+    pass_start, instruction, base, y : the next pass, see
         :class:`~hw.systolic.address_generator.AddressGenerator`
-    swap_pending, streaming, last_pass, slot, slot_last : in, from the address generator
+    pass_idle, streaming, last_pass : in, from the address generator
+    pending : in; results of slots issued before this clock are still to be stored
     room : in; logits can be taken
     input_start, input_fields, input_busy : the image loader
     constant_restart, constant_valid, constant : to the output stage
-    busy, done, error : out; an inference is running, ends in this clock; why the engine stopped
+    begins, busy, done, error : out; an inference begins, is running, ends in this clock; why the engine stopped
 
     Latency
     -------
@@ -83,8 +87,10 @@ class Sequencer(wiring.Component):
                 "fetched": In(config.word_bits),
                 "read_free": In(1),
                 "request": Out(1),
+                "fetching": Out(1),
                 "address": Out(config.address_bits),
                 "load": Out(1),
+                "load_begins": Out(1),
                 "operand": Out(OPERAND),
                 "result": Out(RESULT),
                 "layer_begins": Out(1),
@@ -98,12 +104,10 @@ class Sequencer(wiring.Component):
                 "instruction": Out(PASS),
                 "base": Out(config.address_bits),
                 "y": Out(signed(COORDINATE_BITS)),
-                "pass_ready": In(1),
-                "swap_pending": In(1),
+                "pass_idle": In(1),
                 "streaming": In(1),
                 "last_pass": In(1),
-                "slot": In(1),
-                "slot_last": In(1),
+                "pending": In(1),
                 "room": In(1),
                 "input_start": Out(1),
                 "input_fields": Out(INPUT),
@@ -111,6 +115,7 @@ class Sequencer(wiring.Component):
                 "constant_restart": Out(1),
                 "constant_valid": Out(1),
                 "constant": Out(constant_layout(config)),
+                "begins": Out(1),
                 "busy": Out(1),
                 "done": Out(1),
                 "error": Out(Error),
@@ -128,19 +133,8 @@ class Sequencer(wiring.Component):
         def view(layout: data.StructLayout) -> data.View[data.StructLayout]:
             return data.View(layout, buffer[: layout.size])
 
-        # Clocks until the results of the slots issued so far (of last passes) are stored.
-        idle = []
-        for name, event in (("drain", self.slot), ("drain_last", self.slot_last)):
-            timer = Signal(range(timing.write(config)), name=name)
-            issued = Signal(name=f"{name}_issued")
-            m.d.sync += issued.eq(event)
-            with m.If(issued):
-                m.d.sync += timer.eq(timing.write(config) - 1)
-            with m.Elif(timer != 0):
-                m.d.sync += timer.eq(timer - 1)
-            idle.append(~issued & (timer == 0))
         quiet = Signal()
-        m.d.comb += quiet.eq(~self.streaming & idle[0])
+        m.d.comb += quiet.eq(~self.streaming & ~self.pending)
 
         # Registers of layer, tile and strip.
         operand = Signal(OPERAND, reset_less=True)
@@ -148,8 +142,8 @@ class Sequencer(wiring.Component):
         input_offset = Signal(bits, reset_less=True)
         output_offset = Signal(bits, reset_less=True)
         residual_offset = Signal(bits, reset_less=True)
-        y_offset = Signal(COORDINATE_BITS, reset_less=True)
-        loops = Signal(COORDINATE_BITS, reset_less=True)
+        y_offset = Signal(config.coordinate_bits, reset_less=True)
+        loops = Signal(config.coordinate_bits, reset_less=True)
         layer_begins = Signal()
         tile_begins = Signal()
         # No room for logits. A clock late: tiles are further apart than that.
@@ -169,18 +163,18 @@ class Sequencer(wiring.Component):
         ]
 
         part = Signal(range(max(2, instruction_words(config))))
-        clocks = Signal(range(timing.FETCH))
+        clocks = Signal(range(timing.fetch(config)))
         constants_left = Signal(16)
         constants = Signal()
-        weights_left = Signal(range(config.groups + 1))
+        weights_left = Signal(range(config.weight_words + 1))
         error = Signal(Error)
         busy = Signal()
         m.d.comb += [self.error.eq(error), self.busy.eq(busy)]
 
         with m.FSM():
             with m.State("FETCH"):
-                m.d.comb += self.request.eq(self.read_free)
-                m.d.sync += clocks.eq(timing.FETCH - 1)
+                m.d.comb += [self.fetching.eq(1), self.request.eq(self.read_free)]
+                m.d.sync += clocks.eq(timing.fetch(config) - 1)
                 with m.If(self.read_free):
                     m.d.sync += counter.eq(counter + 1)
                     m.next = "WAIT"
@@ -228,25 +222,28 @@ class Sequencer(wiring.Component):
 
                     with m.Case(Opcode.OPERAND):
                         with m.If(quiet):
-                            m.d.sync += [operand.eq(view(OPERAND)), loops.eq(0)]
+                            m.d.sync += [*kept(operand, view(OPERAND), config), loops.eq(0)]
                             for offset in (input_offset, output_offset, residual_offset, y_offset):
                                 m.d.sync += offset.eq(0)
                         with m.Else():
                             m.next = "DECODE"
 
                     with m.Case(Opcode.RESULT):
-                        m.d.sync += [result.eq(view(RESULT)), layer_begins.eq(1)]
+                        m.d.sync += [*kept(result, view(RESULT), config), layer_begins.eq(1)]
 
                     with m.Case(Opcode.TILE):
-                        m.d.comb += tile_begins.eq(~self.last_pass & idle[1])
+                        m.d.comb += tile_begins.eq(~self.last_pass & ~self.pending)
                         with m.If(~tile_begins):
                             m.next = "DECODE"
 
                     with m.Case(Opcode.PASS):
-                        m.d.sync += weights_left.eq(config.groups)
+                        # A last pass is behind a TILE, so all logits of the tile before are out, and counted.
+                        m.d.sync += weights_left.eq(config.weight_words)
                         m.next = "READY"
                         with m.If(view(PASS).weights):
                             m.next = "WEIGHTS"
+                        with m.If(held & view(PASS).last):
+                            m.next = "DECODE"
 
                     with m.Case(Opcode.STRIP):
                         steps = view(STRIP)
@@ -283,20 +280,25 @@ class Sequencer(wiring.Component):
                     m.d.sync += constants.eq(0)
 
             with m.State("IMAGE"):
+                m.d.comb += self.begins.eq(~self.input_busy)
                 with m.If(~self.input_busy):
                     m.d.sync += busy.eq(1)
                     m.next = "FETCH"
 
             with m.State("WEIGHTS"):
-                m.d.comb += self.request.eq(self.read_free & ~self.swap_pending)
-                m.d.comb += self.load.eq(self.request)
+                m.d.comb += [
+                    self.request.eq(self.read_free & self.pass_idle),
+                    self.load.eq(self.request),
+                    self.load_begins.eq(self.request & (weights_left == config.weight_words)),
+                ]
                 with m.If(self.request):
                     m.d.sync += [counter.eq(counter + 1), weights_left.eq(weights_left - 1)]
                     with m.If(weights_left == 1):
-                        m.next = "READY"
+                        m.d.comb += self.pass_start.eq(1)
+                        m.next = "FETCH"
 
             with m.State("READY"):
-                with m.If(self.pass_ready & ~(held & view(PASS).last)):
+                with m.If(self.pass_idle):
                     m.d.comb += self.pass_start.eq(1)
                     m.next = "FETCH"
 
@@ -346,3 +348,29 @@ class Sequencer(wiring.Component):
                 m.d.sync += address.eq(address + stride)
             with m.If(begins):
                 m.d.sync += [address.eq(start + offset), stride.eq(step)]
+
+
+def kept(
+    register: data.View[data.StructLayout], fields: data.View[data.StructLayout], config: EngineConfig
+) -> list[Statement]:
+    """Return the assignments of a layer register, less the bits that this engine never needs."""
+    widths = {
+        "cols": config.coordinate_bits,
+        "rows": config.coordinate_bits,
+        "width": config.coordinate_bits,
+        "height": config.coordinate_bits,
+        "x_step": config.address_bits,
+        "y_step": config.address_bits,
+    }
+    if not config.mixed_bits:
+        widths["maximum"] = 0
+    statements: list[Statement] = []
+    for key, _ in register.shape():
+        name = str(key)
+        if name == "border" and not config.mixed_bits:
+            # A zero point is 0 or half the range: one bit.
+            top = config.activation_bits - 1
+            statements.append(register.border[top].eq(fields.border[top]))
+        elif name != "opcode":
+            statements.append(register[name].eq(fields[name][: widths.get(name)]))
+    return statements

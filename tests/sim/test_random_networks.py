@@ -13,13 +13,33 @@ from tests.strategies import random_images, random_network
 from tests.systolic.support import make_config
 
 SHAPES = {
-    "8x4 SPRAM": {"groups_per_requantizer": 2, "memory": MemoryKind.SPRAM, "memory_words": 16384},
-    "8x8 block RAM": {"cols": 8, "groups_per_requantizer": 4, "memory_words": 16384},
+    "8x4 SPRAM, one tile": {
+        "tile_rows": 8,
+        "tile_cols": 4,
+        "columns_per_requantizer": 2,
+        "memory": MemoryKind.SPRAM,
+        "memory_words": 16384,
+        "argmax": False,
+    },
+    "8x8 block RAM": {"cols": 8, "tile_rows": 4, "columns_per_requantizer": 4, "memory_words": 16384},
 }
 MORE = {
-    "8x8 SPRAM": {"cols": 8, "groups_per_requantizer": 4, "memory": MemoryKind.SPRAM, "memory_words": 16384},
+    "8x8 SPRAM, one tile": {
+        "cols": 8,
+        "tile_rows": 8,
+        "tile_cols": 8,
+        "columns_per_requantizer": 2,
+        "memory": MemoryKind.SPRAM,
+        "memory_words": 16384,
+    },
+    "8x8 SPRAM, one requantiser": {
+        "cols": 8,
+        "columns_per_requantizer": 8,
+        "memory": MemoryKind.SPRAM,
+        "memory_words": 16384,
+    },
     "4x4 block RAM": {"rows": 4, "memory_words": 32768},
-    "16x16 block RAM, 4 bits": {"rows": 16, "cols": 16, "activation_bits": 4},
+    "16x16 block RAM, 4 bits": {"rows": 16, "cols": 16, "tile_cols": 4, "activation_bits": 4},
 }
 
 

@@ -44,7 +44,7 @@ def test_the_configuration_survives_json():
         ({"memory_words": 1024}, "memory words .* the engine has 1024"),
         ({"alphabet": Alphabet.s3(2)}, "has the weight -4, the engine's cells know s3-2"),
         ({"output_shift": 1, "scaled_width": 23}, r"shifts by \d, the engine by at most 1"),
-        ({"max_residual_shift": 2}, r"needs a residual shift of \d+, the engine has 2"),
+        ({"min_residual_shift": 0, "max_residual_shift": 2}, r"needs a residual shift of \d+, the engine has 2"),
         ({"constant_depth": 3}, "sets of output constants, the engine holds 3"),
         ({"activation_bits": 4, "rows": 16, "cols": 4}, "bits, the engine stores 4"),
     ],

@@ -22,8 +22,8 @@ def test_the_requantiser_equals_its_formula(seed):
         "two_terms": rng.integers(0, 2, n),
         "subtract": rng.integers(0, 2, n),
         "shift": rng.integers(0, 4, n),
-        "scale_shift": rng.integers(0, 12, n),
     }
+    scale_shift = rng.integers(0, 12, n)
     factor["subtract"] &= factor["two_terms"]
     addend = rng.integers(-(1 << 34), 1 << 34, n)
     residual = rng.integers(0, 256, n)
@@ -37,7 +37,8 @@ def test_the_requantiser_equals_its_formula(seed):
         ctx.set(dut.maximum, maximum)
         for clock in range(n + 8):
             for port, at, values in (
-                (dut.acc, 0, acc), (dut.residual, 2, residual), (dut.addend, 4, addend), (dut.other, 7, other),
+                (dut.acc, 0, acc), (dut.residual, 1, residual), (dut.addend, 2, addend), (dut.other, 5, other),
+                (dut.scale_shift, 2, scale_shift),
             ):  # fmt: skip
                 if 0 <= clock - at < n:
                     ctx.set(port, int(values[clock - at]))
@@ -48,8 +49,8 @@ def test_the_requantiser_equals_its_formula(seed):
             results.append(ctx.get(dut.result))
 
     simulate(dut, testbench)
-    assert totals[5 : 5 + n] == dut.model_total(acc, factor, addend, residual, shift).tolist()
-    wanted = dut.model(acc, factor, addend, residual, shift, maximum, other)
+    assert totals[3 : 3 + n] == dut.model_total(acc, factor, scale_shift, addend, residual, shift).tolist()
+    wanted = dut.model(acc, factor, scale_shift, addend, residual, shift, maximum, other)
     assert results[dut.cycles() - 1 : dut.cycles() - 1 + n] == wanted.tolist()
 
 
@@ -57,7 +58,7 @@ def test_the_accumulator_adds_passes_pixel_by_pixel_with_pauses():
     config = make_config(acc_width=20)
     rng = np.random.default_rng(0)
     passes, pixels = 4, 9
-    sums = rng.integers(-5000, 5000, (passes, pixels, config.group_cols))
+    sums = rng.integers(-5000, 5000, (passes, pixels, config.tile_cols))
     dut = Accumulator(config)
     got = []
 
@@ -75,11 +76,11 @@ def test_the_accumulator_adds_passes_pixel_by_pixel_with_pauses():
             line.append(slot)
             now = line.pop(0)
             if now is not None:
-                for h in range(config.group_cols):
+                for h in range(config.tile_cols):
                     ctx.set(dut.sums[h], int(sums[now[0], now[1], h]))
             await ctx.tick()
             if now is not None:
-                answers[now] = [ctx.get(dut.psums[h]) for h in range(config.group_cols)]
+                answers[now] = [ctx.get(dut.psums[h]) for h in range(config.tile_cols)]
             clock += 1
         got.extend(answers[passes - 1, i] for i in range(pixels))
 
@@ -211,7 +212,7 @@ def test_an_instruction_field_that_does_not_fit_is_named():
         ({"rows": 7}, "rows must be even"),
         ({"cols": 3}, "multiple of cols"),
         ({"activation_bits": 9}, "activation_bits"),
-        ({"groups_per_requantizer": 3}, "groups_per_requantizer"),
+        ({"columns_per_requantizer": 3}, "columns_per_requantizer"),
         ({"psum_depth": 33}, "psum_depth"),
         ({"alphabet": Alphabet.s3(5), "activation_bits": 4}, "does not fit a lane"),
         ({"scaled_width": 10}, "scaled_width"),

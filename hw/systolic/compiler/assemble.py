@@ -82,15 +82,14 @@ class Assembler:
         self.words += encode(opcode, self.config, **fields)
 
     def _constants(self, sets: list[tuple[ChannelConstants, ...]]) -> None:
-        """Requantiser fastest, then the groups it serves in turn, then the tile."""
+        """Requantiser fastest, then the columns it serves in turn, then the tile."""
         config = self.config
-        share, cols = config.groups_per_requantizer, config.group_cols
+        share = config.columns_per_requantizer
         entries = [
-            constants[(bank * share + phase) * cols + h]
+            constants[unit * share + phase]
             for constants in sets
             for phase in range(share)
-            for bank in range(config.groups // share)
-            for h in range(cols)
+            for unit in range(config.requantizers)
         ]
         self._emit(Opcode.CONSTANTS, count=len(entries))
         before = len(self.words)
@@ -115,7 +114,7 @@ class Assembler:
             border=layer.border,
             maximum=layer.maximum,
             residual=int(layer.residual),
-            residual_shift=layer.residual_shift,
+            residual_shift=max(0, layer.residual_shift - self.config.min_residual_shift),
             classes=layer.classes,
         )
         begin = len(self.words)
@@ -155,14 +154,17 @@ class Assembler:
 
 
 def weight_words(weights: np.ndarray, config: EngineConfig) -> list[int]:
-    """Return the ``groups`` words of a weight tile (rows, cols): lane ``r`` of word ``g`` has group ``g``'s codes."""
+    """Return the ``weight_words`` words of a weight tile (rows, cols).
+
+    Lane ``r`` of word ``n`` has the codes of row ``r`` and the columns from ``n * lane_codes`` on.
+    """
     codes = config.alphabet.encode(np.asarray(weights, np.int32))
     words = []
-    for g in range(config.groups):
+    for n in range(config.weight_words):
         word = 0
         for r in range(config.rows):
-            for h in range(config.group_cols):
-                code = int(codes[r, g * config.group_cols + h])
+            for h in range(config.lane_codes):
+                code = int(codes[r, n * config.lane_codes + h])
                 word |= code << (r * config.activation_bits + h * config.code_pitch)
         words.append(word)
     return words
@@ -182,9 +184,9 @@ def _constant(entry: ChannelConstants, config: EngineConfig) -> list[int]:
         ("two_terms", int(entry.two_terms)),
         ("subtract", int(entry.subtract)),
         ("shift", entry.shift),
-        ("scale_shift", entry.scale_shift),
     ):
         bits |= value << factor[name].offset
     word = (entry.addend & (1 << config.scaled_width) - 1) << layout["addend"].offset
+    word |= entry.scale_shift << layout["scale_shift"].offset
     word |= bits << layout["factor"].offset
     return split(word, constant_words(config) * config.word_bits, config.word_bits)

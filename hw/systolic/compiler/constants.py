@@ -93,7 +93,7 @@ def output_formula(
             sums.width(source.maximum),
             signed_width(min(totals), max(totals)),
             int(scale.max()),
-            residual_shift,
+            residual_shift if residual is not None else None,
         ),
     )
 
@@ -106,5 +106,5 @@ def logit_formula(bias: Vector, sums: ColumnSums, source: Tensor) -> OutputFormu
     totals = np.concatenate([addends, addends + low, addends + high])
     return OutputFormula(
         channels=tuple(ChannelConstants(int(a)) for a in addends),
-        needs=Needs(sums.width(source.maximum), signed_width(int(totals.min()), int(totals.max())), 0, 0),
+        needs=Needs(sums.width(source.maximum), signed_width(int(totals.min()), int(totals.max())), 0, None),
     )

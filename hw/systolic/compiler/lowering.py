@@ -44,7 +44,25 @@ class Lowering:
                     plans.append(self._logits(node))
                 case _:
                     raise CompileError(f"layer {node.name!r}: the engine has no {type(node).__name__}")
+        for plan in plans:
+            self._check_plan(plan)
         return [_without_reloads(plan) for plan in plans]
+
+    def _check_plan(self, plan: LayerPlan) -> None:
+        config = self.config
+        if plan.coordinate_bits > config.coordinate_bits:
+            raise CompileError(
+                f"layer {plan.node!r} needs coordinates of {plan.coordinate_bits} bits, "
+                f"the engine has {config.coordinate_bits}"
+            )
+        full = (1 << config.activation_bits) - 1
+        if not config.mixed_bits and (
+            (not plan.classes and plan.maximum != full) or plan.border not in (0, full + 1 >> 1)
+        ):
+            raise CompileError(
+                f"layer {plan.node!r} has activations of fewer than {config.activation_bits} bits; "
+                f"the engine was built for {config.activation_bits} bits only"
+            )
 
     # -- one method an operation ------------------------------------------------------------------
 
@@ -97,6 +115,8 @@ class Lowering:
         return replace(plan, cols=output.groups, rows=1, x_step=1, y_step=0, tiles=(tile,))
 
     def _max_pool(self, node: MaxPool) -> list[LayerPlan]:
+        if not self.config.max_pool:
+            raise CompileError(f"layer {node.name!r} is a max pool; the engine was built without")
         output = self._map(node.output).tensor
         kh, kw = node.kernel
         taps = [(dy - node.padding.top, dx - node.padding.left) for dy in range(kh) for dx in range(kw)]
@@ -206,7 +226,7 @@ class Lowering:
             maximum=output.tensor.maximum,
             tiles=tuple(plan_tiles),
             residual=ResidualMode.ADD if residual is not None else ResidualMode.NONE,
-            residual_shift=formula.needs.residual_shift,
+            residual_shift=formula.needs.residual_shift or 0,
             needs=formula.needs,
             strips=height // rows,
             strip_steps={
@@ -268,10 +288,15 @@ class Lowering:
             ("sums of {} bits", needs.acc_width, config.acc_width),
             ("a scaled sum of {} bits", needs.scaled_width, config.scaled_width),
             ("a scale shift of {}", needs.scale_shift, config.max_scale_shift),
-            ("a residual shift of {}", needs.residual_shift, config.max_residual_shift),
+            ("a residual shift of {}", needs.residual_shift or 0, config.max_residual_shift),
         ):
             if need > have:
                 raise CompileError(f"layer {node!r} needs {what.format(need)}, the engine has {have}")
+        if needs.residual_shift is not None and needs.residual_shift < config.min_residual_shift:
+            raise CompileError(
+                f"layer {node!r} needs a residual shift of {needs.residual_shift}, "
+                f"the engine has {config.min_residual_shift} and more"
+            )
 
 
 def _spread(sums: ColumnSums, channels: int) -> ColumnSums:

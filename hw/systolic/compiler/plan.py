@@ -60,12 +60,15 @@ class TilePlan:
 
 @dataclass(frozen=True)
 class Needs:
-    """Least widths of an engine that can do a layer, see :class:`~hw.systolic.config.EngineConfig`."""
+    """Least widths of an engine that can do a layer, see :class:`~hw.systolic.config.EngineConfig`.
+
+    ``residual_shift`` is ``None`` in a layer that adds no residual.
+    """
 
     acc_width: int
     scaled_width: int
     scale_shift: int
-    residual_shift: int
+    residual_shift: int | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +96,7 @@ class LayerPlan:
     strips: int = 1
     strip_steps: dict[str, int] = field(default_factory=dict)
     macs: int = 0
-    needs: Needs = Needs(0, 0, 0, 0)
+    needs: Needs = Needs(0, 0, 0, None)
 
     @property
     def pixels(self) -> int:
@@ -104,6 +107,20 @@ class LayerPlan:
     def writes(self) -> int:
         """Masked words that the layer writes."""
         return 0 if self.classes else len(self.tiles) * self.pixels * self.strips
+
+    @property
+    def coordinate_bits(self) -> int:
+        """Width of coordinates that tell every operand from one outside of the map."""
+        most = max(self.cols, self.rows * self.strips, self.strips)
+        for tile in self.tiles:
+            for step in tile.passes:
+                for begin, size, stride, count in (
+                    (step.x, self.width, self.stride_x, self.cols),
+                    (step.y, self.height, self.stride_y, self.rows * self.strips),
+                ):
+                    end = max(size, begin + stride * (count - 1) + 1)
+                    most = max(most, end - min(0, begin))
+        return most.bit_length()
 
     def gap(self) -> int:
         """Clocks between two passes, so that a partial sum is stored before it is needed again."""

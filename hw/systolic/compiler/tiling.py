@@ -33,11 +33,11 @@ def channel_tiles(channels: int, config: EngineConfig) -> Iterator[list[int | No
 
 def logit_tiles(classes: int, config: EngineConfig) -> Iterator[list[int | None]]:
     """Yield the class of every column: only requantiser 0's columns, so that logits come out in order."""
-    share = config.groups_per_requantizer
+    share = config.columns_per_requantizer
     for start in range(0, classes, share):
         columns: list[int | None] = [None] * config.cols
         for i in range(min(share, classes - start)):
-            columns[i * config.group_cols] = start + i
+            columns[i] = start + i
         yield columns
 
 
