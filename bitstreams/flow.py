@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bitstreams.board import Board
+from bitstreams.synthesis import synthesis_script
 from bitstreams.toolchain import Toolchain, ToolError
 from bitstreams.top import Top
 from hw.devices import Family
@@ -108,7 +109,7 @@ def build_board(
             design,
             pins,
             str(board.nextpnr),
-            _script(board),
+            synthesis_script(board.device),
             str(sorted(seeds)),
             *(tools.version(t) for t in ("yosys", nextpnr)),
         ]
@@ -121,7 +122,7 @@ def build_board(
             (work / "top.il").write_text(design)
             (work / pins_name).write_text(pins)
             report(f"{board.title}: synthesis")
-            tools.run("yosys", ["-q", "-p", _script(board)], work, "yosys.log")
+            tools.run("yosys", ["-q", "-p", synthesis_script(board.device)], work, "yosys.log")
             _check_no_multiplier(work)
             _check_fits(board, json.loads((work / "cells.json").read_text()))
             report(f"{board.title}: place and route, seeds {', '.join(map(str, seeds))}")
@@ -140,21 +141,6 @@ def build_board(
             shutil.rmtree(work, ignore_errors=True)
     _publish(stored, out)
     return BoardResult(**json.loads((stored / "result.json").read_text()))
-
-
-def _script(board: Board) -> str:
-    """Yosys: count multipliers before anything is mapped, then synthesise.
-
-    Few clock enables: the logic cells of an iCE40 tile share one, and a tile of a small set stays half empty. The
-    enable of a lone flip-flop costs nothing in the table that it brings along.
-    """
-    synth = "synth_ice40 -device u -dffe_min_ce_use 48" if board.device.family is Family.ICE40 else "synth_ecp5"
-    if board.device.family is Family.ICE40 and not board.device.sprams:
-        synth = "synth_ice40 -device hx -dffe_min_ce_use 48"
-    return (
-        "read_rtlil top.il; hierarchy -top top; proc; opt_clean; tee -q -o operators.json stat -json; "
-        f"{synth} -top top -json top.json; tee -q -o cells.json stat -json"
-    )
 
 
 def _check_no_multiplier(work: Path) -> None:
