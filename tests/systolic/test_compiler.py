@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from hw.devices import DEVICES, ECP5_85, UP5K
-from hw.graph import Alphabet, Convolution, load
+from hw.graph import Alphabet, Convolution, MaxPool, load
 from hw.systolic.compiler import CompileError, compile_network
 from hw.systolic.config import EngineConfig
 from hw.systolic.shape import choose_config
+from s3train import TensorFormat, convert, export
+from s3train.models import build_model
 from tests.strategies import random_network
 from tests.systolic.support import make_config
 
@@ -45,6 +47,10 @@ def test_the_configuration_survives_json():
         ({"alphabet": Alphabet.s3(2)}, "has the weight -4, the engine's cells know s3-2"),
         ({"output_shift": 1, "scaled_width": 23}, r"shifts by \d, the engine by at most 1"),
         ({"min_residual_shift": 0, "max_residual_shift": 2}, r"needs a residual shift of \d+, the engine has 2"),
+        (
+            {"min_residual_shift": 20, "max_residual_shift": 21},
+            r"needs a residual shift of \d+, the engine has 20 and more",
+        ),
         ({"constant_depth": 3}, "sets of output constants, the engine holds 3"),
         ({"activation_bits": 4, "rows": 16, "cols": 4}, "bits, the engine stores 4"),
     ],
@@ -53,6 +59,24 @@ def test_what_an_engine_cannot_do_is_refused_with_the_numbers(changes, message):
     network = load(DIGITS)
     config = replace(choose_config(network, ECP5_85), **changes)
     with pytest.raises(CompileError, match=message):
+        compile_network(network, config)
+
+
+def test_an_engine_without_max_pool_or_without_fewer_bits_refuses_them():
+    network = next(n for n in map(random_network, range(50)) if any(isinstance(node, MaxPool) for node in n.nodes))
+    with pytest.raises(CompileError, match="is a max pool; the engine was built without"):
+        compile_network(network, make_config(max_pool=False))
+    network = random_network(0, bits=4)
+    with pytest.raises(CompileError, match="fewer than 8 bits; the engine was built for 8 bits only"):
+        compile_network(network, make_config(mixed_bits=False))
+
+
+def test_maps_larger_than_the_coordinates_are_refused():
+    image = TensorFormat(8, 0, 8)
+    model = convert(build_model("small_resnet", (1, 28, 28), 10), image=image)
+    network = export(model, image, (1, 28, 28))
+    config = replace(choose_config(network, ECP5_85), coordinate_bits=4)
+    with pytest.raises(CompileError, match="'stem_block' needs coordinates of 5 bits, the engine has 4"):
         compile_network(network, config)
 
 
