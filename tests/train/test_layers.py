@@ -1,7 +1,9 @@
 import pytest
 import torch
+from torch import nn
 
-from s3train.layers import ActivationQuantizer, round_factor
+from s3train import TensorFormat
+from s3train.layers import ActivationQuantizer, ShiftBlock, round_factor
 
 
 def candidates():
@@ -56,3 +58,34 @@ def test_the_first_batch_sets_the_scale():
 def test_other_bits_are_refused(bits):
     with pytest.raises(ValueError, match="2 to 8 bits"):
         ActivationQuantizer(bits)
+
+
+def test_training_with_frozen_statistics_computes_what_evaluation_does():
+    torch.manual_seed(0)
+    layer = nn.Conv2d(3, 16, 3, bias=False)
+    layer.weight.data = torch.randint(-4, 5, layer.weight.shape).float()
+    block = ShiftBlock(layer, bits=8, source=lambda: TensorFormat(8, 0, 7))
+    block.gamma.data = torch.randn(16)
+    block.beta.data = torch.randn(16)
+    x = torch.randint(0, 256, (20, 3, 8, 8)).float() / 128
+    for _ in range(60):
+        block(x)
+    block.frozen = True
+    trained, evaluated = block(x).detach(), block.eval()(x).detach()
+    # Float32 against exact arithmetic: only values next to the middle between two numbers may differ, by one step.
+    assert (trained == evaluated).float().mean() > 0.999
+    assert (trained - evaluated).abs().max() <= 2.0**-block.quantizer.format.exponent
+
+
+def test_the_quantisers_gradients_are_their_closed_forms():
+    quantizer = ActivationQuantizer(4).train()
+    quantizer.initialized.fill_(True)
+    quantizer.latent_exponent.data.fill_(1.0)
+    x = torch.tensor([-1.0, 0.2, 3.3, 9.0], dtype=torch.float64, requires_grad=True)
+    out = quantizer(x)
+    assert out.tolist() == [0.0, 0.0, 3.5, 7.5]
+    g = torch.tensor([1.0, 2.0, 3.0, 5.0], dtype=torch.float64)
+    (out * g).sum().backward()
+    assert x.grad.tolist() == [0.0, 2.0, 3.0, 0.0]
+    wanted = 2.0 * (0.2 - 0.0) + 3.0 * (3.3 - 3.5) + 5.0 * (0.0 - 7.5)
+    assert abs(quantizer.latent_exponent.grad.item() - wanted * 0.6931471805599453) < 1e-5
