@@ -132,6 +132,11 @@ def work(waiting: list[Job], workers: int, console: Console) -> None:
     running: dict[str, tuple[Job, subprocess.Popen[bytes]]] = {}
     done = {_name(row) for row in _rows()}
     waiting = [job for job in waiting if job.name not in done]
+    # A twin whose row is there but whose network is not (a fresh clone) is trained again for those it teaches.
+    twins = dict.fromkeys(job.twin for job in waiting if job.method != "float")
+    lost = [twin for twin in twins if twin not in waiting and not (RUNS / twin.name / "result.json").exists()]
+    waiting = lost + waiting
+    done -= {twin.name for twin in lost}
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     try:
         while waiting or running:
