@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from amaranth import Module, Mux, Signal
 from amaranth.hdl import signed
-from amaranth.hdl._ast import Statement  # the type of an assignment has no public name
 from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.systolic import timing
 from hw.systolic.config import EngineConfig
+from hw.systolic.layer_register import kept
 from hw.systolic.program import (
     CONSTANTS,
     COORDINATE_BITS,
@@ -348,29 +348,3 @@ class Sequencer(wiring.Component):
                 m.d.sync += address.eq(address + stride)
             with m.If(begins):
                 m.d.sync += [address.eq(start + offset), stride.eq(step)]
-
-
-def kept(
-    register: data.View[data.StructLayout], fields: data.View[data.StructLayout], config: EngineConfig
-) -> list[Statement]:
-    """Return the assignments of a layer register, less the bits that this engine never needs."""
-    widths = {
-        "cols": config.coordinate_bits,
-        "rows": config.coordinate_bits,
-        "width": config.coordinate_bits,
-        "height": config.coordinate_bits,
-        "x_step": config.address_bits,
-        "y_step": config.address_bits,
-    }
-    if not config.mixed_bits:
-        widths["maximum"] = 0
-    statements: list[Statement] = []
-    for key, _ in register.shape():
-        name = str(key)
-        if name == "border" and not config.mixed_bits:
-            # A zero point is 0 or half the range: one bit.
-            top = config.activation_bits - 1
-            statements.append(register.border[top].eq(fields.border[top]))
-        elif name != "opcode":
-            statements.append(register[name].eq(fields[name][: widths.get(name)]))
-    return statements

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 
-class WeightMethod(nn.Module):
+class WeightMethod(nn.Module, ABC):
     """Base of the parametrizations for ``weight`` of Linear, Conv1d and Conv2d.
 
     A method gives *integer* weights; the batch norm behind the layer has the scale. A subclass says in ``BITS`` which
@@ -43,13 +44,13 @@ class WeightMethod(nn.Module):
         """Name of the hardware's alphabet, such as ``s3-3``; ``None`` if no shift engine has these values."""
         return None
 
+    @abstractmethod
     def forward(self, latents: Tensor) -> Tensor:
         """Return the integer weights of the parameters."""
-        raise NotImplementedError
 
+    @abstractmethod
     def right_inverse(self, weight: Tensor) -> Tensor:
         """Return initial parameters for a float weight."""
-        raise NotImplementedError
 
 
 def weight_methods(model: nn.Module) -> Iterator[tuple[str, nn.Module, WeightMethod, nn.Parameter]]:

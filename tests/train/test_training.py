@@ -6,6 +6,8 @@ import pytest
 
 from s3train.data import DataError, load_data, load_digits
 from s3train.data.mnist import read_idx
+from s3train.evaluation import differing_logits
+from s3train.layers import ShiftLogits
 from s3train.runs import RunError, load_run
 from s3train.train import train
 
@@ -18,14 +20,18 @@ def test_the_digits_split_is_fixed_and_stratified():
     assert int(data.train_images.max()) == 16
 
 
-def test_a_short_training_learns_is_kept_and_not_repeated(tmp_path):
+def test_a_short_training_learns_is_kept_and_not_repeated(tmp_path, monkeypatch):
     options = {"out": tmp_path / "run", "data_folder": tmp_path, "epochs": 3, "progress": False}
     first = train("mlp", "digits", **options)
     assert first.accuracy > 0.5
     assert first.integer_accuracy == first.accuracy
     again = train("mlp", "digits", **options)
     assert again == first
-    model, config, _ = load_run(tmp_path / "run", tmp_path)
+    model, config, data = load_run(tmp_path / "run", tmp_path)
+    assert differing_logits(model, data) == 0
+    whole = ShiftLogits.forward
+    monkeypatch.setattr(ShiftLogits, "forward", lambda self, x: whole(self, x) + 1.0)
+    assert differing_logits(model, data) == 10 * data.test_count
     assert config.model == "mlp" and not model.training
 
 
