@@ -65,8 +65,11 @@ module {TOP} (
     end
     always @(posedge clk)
         if (trace_valid && file != 0) $fwrite(file, "%h %h %h\\n", trace_address, trace_mask, trace_data);
-    // A class marks the end of an image's writes.
-    always @(posedge clk)
-        if (klass__valid && klass__ready && file != 0) begin $fwrite(file, "end\\n"); $fflush(file); end
+    // The end of the inference is the end of an image's writes: the next image's padding may come soon.
+    reg was_busy;
+    always @(posedge clk) begin
+        was_busy <= busy && !rst;
+        if (was_busy && !busy && file != 0) begin $fwrite(file, "end\\n"); $fflush(file); end
+    end
 endmodule
 """

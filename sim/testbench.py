@@ -110,6 +110,8 @@ async def run_images(dut: Any) -> None:
         dut.klass__ready.value = 0
         if dut.busy.value == 1:
             await FallingEdge(dut.busy)
+        # The monitor sees the end a clock later.
+        await FallingEdge(dut.clk)
         await FallingEdge(dut.clk)
         results.append({"logits": logits, "class": klass, "cycles": int(dut.cycles.value)})
     job_file.with_suffix(".result.json").write_text(json.dumps(results))

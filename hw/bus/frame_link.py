@@ -98,7 +98,8 @@ class FrameLink(wiring.Component):
         # Whether bytes are left, known two clocks after the last one was taken: they come every second clock at most.
         more = Signal()
         took = Signal()
-        m.d.sync += [more.eq(left != 0), took.eq(0)]
+        offered = Signal()
+        m.d.sync += [more.eq(left != 0), took.eq(0), offered.eq(0)]
 
         # What is being sent: the bytes of a word, lowest first.
         word = Signal(32)
@@ -164,12 +165,14 @@ class FrameLink(wiring.Component):
             with m.State("SETTLE"):
                 m.next = "FORWARD"
             with m.State("FORWARD"):
+                # The byte stays where it is until the engine has it.
                 m.d.comb += [
-                    self.image.valid.eq(self.i.valid & more & ~took),
+                    self.image.valid.eq(offered),
                     self.image.payload.eq(self.i.payload),
-                    self.i.ready.eq(self.image.ready & more & ~took),
+                    self.i.ready.eq(offered & self.image.ready),
                 ]
-                with m.If(self.image.valid & self.image.ready):
+                m.d.sync += offered.eq(self.i.valid & more & ~took & ~self.i.ready)
+                with m.If(self.i.ready):
                     m.d.sync += [left.eq(left - 1), took.eq(1)]
                 with m.If(~more & ~took):
                     m.next = "HEAD"

@@ -27,9 +27,11 @@ class AddressGenerator(wiring.Component):
     -----
     operand, result : :data:`~hw.systolic.program.OPERAND`, :data:`~hw.systolic.program.RESULT`, in
         Constant during a layer.
-    start, instruction : in
-        Begin the pass ``instruction`` (:data:`~hw.systolic.program.PASS`) at ``address``, ``y``; taken only
-        while ``idle``.
+    prepare, instruction, base, y : in
+        Take the pass ``instruction`` (:data:`~hw.systolic.program.PASS`), which begins at the word ``base`` and the
+        input row ``y``; only while ``idle``. The registers are wide and many, ``start`` comes late in its clock.
+    start : in
+        Begin the pass taken in this clock or before.
     go : in
         The memory's read port is free (for a ``last`` slot: everything it will need later is free too).
     slot : out
@@ -49,6 +51,7 @@ class AddressGenerator(wiring.Component):
             {
                 "operand": In(OPERAND),
                 "result": In(RESULT),
+                "prepare": In(1),
                 "start": In(1),
                 "instruction": In(PASS),
                 "base": In(config.address_bits),
@@ -127,10 +130,8 @@ class AddressGenerator(wiring.Component):
                 ]
         with m.If(ends):
             m.d.sync += [active.eq(0), waiting.eq(Mux(gap == 0, 0, gap - 1)), idle.eq(gap <= 1)]
-        with m.If(self.start):
+        with m.If(self.prepare):
             m.d.sync += [
-                active.eq(1),
-                idle.eq(0),
                 address.eq(self.base),
                 row_address.eq(self.base),
                 x.eq(self.instruction.x),
@@ -145,4 +146,6 @@ class AddressGenerator(wiring.Component):
                 pixel0.eq(1),
                 gap.eq(self.instruction.gap),
             ]
+        with m.If(self.start):
+            m.d.sync += [active.eq(1), idle.eq(0)]
         return m

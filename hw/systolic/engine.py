@@ -135,6 +135,7 @@ class Engine(wiring.Component):
             sequencer.input_busy.eq(loader.busy),
             addresses.operand.eq(sequencer.operand),
             addresses.result.eq(layer),
+            addresses.prepare.eq(sequencer.pass_prepare),
             addresses.start.eq(sequencer.pass_start),
             addresses.instruction.eq(sequencer.instruction),
             addresses.base.eq(sequencer.base),

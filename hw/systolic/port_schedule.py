@@ -70,22 +70,27 @@ class PortSchedule(wiring.Component):
         coming = Signal.like(taken)
         m.d.comb += coming.eq((taken | Mux(issued, wanted >> 1, 0)) >> 1)
         pause = Signal(range(max(2, config.columns_per_requantizer)))
+        pausing = Signal()
+        m.d.comb += pausing.eq(self.issue_last if config.columns_per_requantizer > 1 else 0)
         with m.If(self.issue_last):
             m.d.sync += pause.eq(config.columns_per_requantizer - 1)
         with m.Elif(pause != 0):
             m.d.sync += pause.eq(pause - 1)
+            m.d.comb += pausing.eq(pause != 1)
         # What the next clock allows is decided now: the way from here to the address registers is long.
         read_free = Signal(init=1)
-        all_free = Signal(init=1)
+        slot_free = Signal(init=1)
+        last_free = Signal(init=1)
         m.d.sync += [
             issued.eq(self.issue_last),
             taken.eq(coming),
             read_free.eq(~coming[0]),
-            all_free.eq(~coming[0] & ((coming & wanted) == 0)),
+            slot_free.eq(~coming[0] & ~pausing),
+            last_free.eq(~coming[0] & ~pausing & ((coming & wanted) == 0)),
         ]
         m.d.comb += [
             self.read_free.eq(read_free),
-            self.slot_free.eq(read_free & (pause == 0)),
-            self.last_free.eq(all_free & (pause == 0)),
+            self.slot_free.eq(slot_free),
+            self.last_free.eq(last_free),
         ]
         return m

@@ -66,7 +66,7 @@ class Sequencer(wiring.Component):
     operand, result, tile_constants, lane_set, residual_address, output_address : out
         Registers of the current layer and tile; the addresses move on with ``residual_next``, ``output_next``.
     layer_begins : out; ``result`` is new in this clock
-    pass_start, instruction, base, y : the next pass, see
+    pass_prepare, pass_start, instruction, base, y : the next pass, see
         :class:`~hw.systolic.address_generator.AddressGenerator`
     pass_idle, streaming, last_pass : in, from the address generator
     pending : in; results of slots issued before this clock are still to be stored
@@ -100,6 +100,7 @@ class Sequencer(wiring.Component):
                 "output_next": In(1),
                 "residual_address": Out(config.address_bits),
                 "residual_next": In(1),
+                "pass_prepare": Out(1),
                 "pass_start": Out(1),
                 "instruction": Out(PASS),
                 "base": Out(config.address_bits),
@@ -171,44 +172,53 @@ class Sequencer(wiring.Component):
         busy = Signal()
         m.d.comb += [self.error.eq(error), self.busy.eq(busy)]
 
+        # Compared a clock before they are asked for: the comparison is wide, and nobody waits for it.
+        header = view(HEADER)
+        known, fits = Signal(), Signal()
+        m.d.sync += [
+            known.eq(header.version == VERSION),
+            fits.eq(
+                (header.rows == config.rows)
+                & (header.cols == config.cols)
+                & (header.activation_bits == config.activation_bits)
+                & (header.code_bits == config.alphabet.bits)
+            ),
+        ]
+
+        # Beside the state, so that the slots that wait for it have a flip-flop of their own to ask.
+        fetching = Signal(init=1)
+        m.d.comb += self.fetching.eq(fetching)
+
+        def go_on(state: str) -> None:
+            m.next = state
+            m.d.sync += fetching.eq(state == "FETCH")
+
         with m.FSM():
             with m.State("FETCH"):
-                m.d.comb += [self.fetching.eq(1), self.request.eq(self.read_free)]
+                m.d.comb += self.request.eq(self.read_free)
                 m.d.sync += clocks.eq(timing.fetch(config) - 1)
                 with m.If(self.read_free):
                     m.d.sync += counter.eq(counter + 1)
-                    m.next = "WAIT"
+                    go_on("WAIT")
 
             with m.State("WAIT"):
                 m.d.sync += clocks.eq(clocks - 1)
                 with m.If(clocks == 0):
                     self._take(m, buffer, part)
                     m.d.sync += part.eq(part + 1)
-                    m.next = "FETCH"
+                    go_on("FETCH")
                     words = Mux(constants, constant_words(config), instruction_words(config))
                     with m.If(part == words - 1):
                         m.d.sync += part.eq(0)
-                        m.next = "DECODE"
+                        go_on("DECODE")
                         with m.If(constants):
-                            m.next = "CONSTANT"
+                            go_on("CONSTANT")
 
             with m.State("DECODE"):
-                m.next = "FETCH"
+                go_on("FETCH")
                 with m.Switch(buffer[:4]):
                     with m.Case(Opcode.HEADER):
-                        header = view(HEADER)
-                        fits = (
-                            (header.rows == config.rows)
-                            & (header.cols == config.cols)
-                            & (header.activation_bits == config.activation_bits)
-                            & (header.code_bits == config.alphabet.bits)
-                        )
-                        with m.If(header.version != VERSION):
-                            m.d.sync += error.eq(Error.VERSION)
-                            m.next = "ERROR"
-                        with m.Elif(~fits):
-                            m.d.sync += error.eq(Error.SHAPE)
-                            m.next = "ERROR"
+                        go_on("CHECK")
 
                     with m.Case(Opcode.CONSTANTS):
                         m.d.comb += self.constant_restart.eq(1)
@@ -216,9 +226,9 @@ class Sequencer(wiring.Component):
 
                     with m.Case(Opcode.INPUT):
                         m.d.comb += self.input_start.eq(quiet)
-                        m.next = "DECODE"
+                        go_on("DECODE")
                         with m.If(quiet):
-                            m.next = "IMAGE"
+                            go_on("IMAGE")
 
                     with m.Case(Opcode.OPERAND):
                         with m.If(quiet):
@@ -226,7 +236,7 @@ class Sequencer(wiring.Component):
                             for offset in (input_offset, output_offset, residual_offset, y_offset):
                                 m.d.sync += offset.eq(0)
                         with m.Else():
-                            m.next = "DECODE"
+                            go_on("DECODE")
 
                     with m.Case(Opcode.RESULT):
                         m.d.sync += [*kept(result, view(RESULT), config), layer_begins.eq(1)]
@@ -234,16 +244,16 @@ class Sequencer(wiring.Component):
                     with m.Case(Opcode.TILE):
                         m.d.comb += tile_begins.eq(~self.last_pass & ~self.pending)
                         with m.If(~tile_begins):
-                            m.next = "DECODE"
+                            go_on("DECODE")
 
                     with m.Case(Opcode.PASS):
                         # A last pass is behind a TILE, so all logits of the tile before are out, and counted.
                         m.d.sync += weights_left.eq(config.weight_words)
-                        m.next = "READY"
+                        go_on("READY")
                         with m.If(view(PASS).weights):
-                            m.next = "WEIGHTS"
+                            go_on("WEIGHTS")
                         with m.If(held & view(PASS).last):
-                            m.next = "DECODE"
+                            go_on("DECODE")
 
                     with m.Case(Opcode.STRIP):
                         steps = view(STRIP)
@@ -266,16 +276,25 @@ class Sequencer(wiring.Component):
                         with m.If(quiet):
                             m.d.sync += [busy.eq(0), counter.eq(view(END).target)]
                         with m.Else():
-                            m.next = "DECODE"
+                            go_on("DECODE")
 
                     with m.Default():
                         m.d.sync += error.eq(Error.OPCODE)
-                        m.next = "ERROR"
+                        go_on("ERROR")
+
+            with m.State("CHECK"):
+                go_on("FETCH")
+                with m.If(~known):
+                    m.d.sync += error.eq(Error.VERSION)
+                    go_on("ERROR")
+                with m.Elif(~fits):
+                    m.d.sync += error.eq(Error.SHAPE)
+                    go_on("ERROR")
 
             with m.State("CONSTANT"):
                 m.d.comb += self.constant_valid.eq(1)
                 m.d.sync += constants_left.eq(constants_left - 1)
-                m.next = "FETCH"
+                go_on("FETCH")
                 with m.If(constants_left == 1):
                     m.d.sync += constants.eq(0)
 
@@ -283,10 +302,11 @@ class Sequencer(wiring.Component):
                 m.d.comb += self.begins.eq(~self.input_busy)
                 with m.If(~self.input_busy):
                     m.d.sync += busy.eq(1)
-                    m.next = "FETCH"
+                    go_on("FETCH")
 
             with m.State("WEIGHTS"):
                 m.d.comb += [
+                    self.pass_prepare.eq(self.pass_idle),
                     self.request.eq(self.read_free & self.pass_idle),
                     self.load.eq(self.request),
                     self.load_begins.eq(self.request & (weights_left == config.weight_words)),
@@ -295,12 +315,13 @@ class Sequencer(wiring.Component):
                     m.d.sync += [counter.eq(counter + 1), weights_left.eq(weights_left - 1)]
                     with m.If(weights_left == 1):
                         m.d.comb += self.pass_start.eq(1)
-                        m.next = "FETCH"
+                        go_on("FETCH")
 
             with m.State("READY"):
+                m.d.comb += self.pass_prepare.eq(self.pass_idle)
                 with m.If(self.pass_idle):
                     m.d.comb += self.pass_start.eq(1)
-                    m.next = "FETCH"
+                    go_on("FETCH")
 
             with m.State("ERROR"):
                 m.d.sync += busy.eq(0)
