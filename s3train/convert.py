@@ -293,7 +293,7 @@ class _Converter:
         node.replace_all_uses_with(new)
         self.replacement[node] = new
         self.done.update((node, new))
-        self.formats[new] = self.formats[source]
+        self.formats[new] = lambda: pool.format
 
     def _is(self, node: fx.Node, kinds: tuple[type, ...]) -> bool:
         return node.op == "call_module" and isinstance(self.modules.get(str(node.target)), kinds)

@@ -140,9 +140,9 @@ class _Exporter:
         window = pool.window(source.height, source.width)
         size = ((source.height - window[0]) // window[0] + 1, (source.width - window[1]) // window[1] + 1)
         output = self._tensor(f"{name}.out", (source.channels, *size), pool.format)
-        shift = pool.log2_divisor(window)
+        s, p = pool.shifts(window, pool.source(), pool.format)
         zero = np.zeros(source.channels, np.int64)
-        rescale = Rescale(zero, zero, zero + shift, zero, zero, zero + ((1 << shift) >> 1))
+        rescale = Rescale(zero, zero, zero + s, zero + p, zero, zero + ((1 << s) >> 1))
         self.nodes.append(AveragePool(name, source.name, output.name, window, window, Padding(), rescale))
         return output
 

@@ -41,7 +41,7 @@ class IntegerModel:
             elif isinstance(module, ShiftLogits):
                 self.layers[name] = (integer_weight(module.layer), module.bias_integer(), module.source())
             elif isinstance(module, ShiftAveragePool2d):
-                self.layers[name] = module.source()
+                self.layers[name] = (module.source(), module.format)
 
     @property
     def logit_exponent(self) -> int:
@@ -85,7 +85,7 @@ class IntegerModel:
             weight, bias, source = self.layers[str(node.target)]
             return (x - source.zero_point) @ weight.flatten(1).T + bias
         if isinstance(module, ShiftAveragePool2d):
-            return _average(module, x, self.layers[str(node.target)])
+            return _average(module, x, *self.layers[str(node.target)])
         if isinstance(module, nn.MaxPool2d):
             return _max_pool(module, x)
         if isinstance(module, nn.Identity):
@@ -137,12 +137,12 @@ def _convolution(x: Tensor, weight: Tensor, stride: tuple[int, int], padding: tu
     return sums.reshape(images, height, width, -1).permute(0, 3, 1, 2)
 
 
-def _average(module: ShiftAveragePool2d, x: Tensor, source: TensorFormat) -> Tensor:
+def _average(module: ShiftAveragePool2d, x: Tensor, source: TensorFormat, output: TensorFormat) -> Tensor:
     window = module.window(x.shape[-2], x.shape[-1])
-    shift = module.log2_divisor(window)
+    s, p = module.shifts(window, source, output)
     acc = (_windows(x, window, window, (0, 0)) - source.zero_point).sum(dim=(4, 5))
-    total = acc + ((1 << shift) >> 1)
-    return ((total >> shift) + source.zero_point).clamp(0, source.maximum)
+    total = (acc << p) + ((1 << s) >> 1)
+    return ((total >> s) + output.zero_point).clamp(0, output.maximum)
 
 
 def _max_pool(module: nn.MaxPool2d, x: Tensor) -> Tensor:

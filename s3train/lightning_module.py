@@ -45,7 +45,6 @@ class TrainingModule(lightning.LightningModule):
         # Not a submodule: it is neither trained nor kept in checkpoints.
         self._teacher = [teacher.eval().requires_grad_(False)] if teacher is not None else []
         self.watch = Watch(model)
-        self._frozen = False
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits, brought to the loss's scale."""
@@ -103,16 +102,15 @@ class TrainingModule(lightning.LightningModule):
         self.log("accuracy", self.accuracy, prog_bar=True, on_epoch=True, on_step=False)
 
     def on_train_batch_start(self, batch: Any, index: int) -> None:
-        """Freeze statistics and scales towards the end, when the learning rate is nearly 0."""
-        frozen = self.global_step >= int(self.trainer.estimated_stepping_batches) * (1 - self.recipe.freeze)
-        if frozen == self._frozen:
-            return
-        self._frozen = frozen
+        """Round the factors more and more; freeze the scales towards the end, when the learning rate is nearly 0."""
+        done = self.global_step / int(self.trainer.estimated_stepping_batches)
+        soft = self.recipe.soft
+        hardness = min(1.0, max(0.0, 2 * done / soft - 1)) if soft else 1.0
         for module in self.model.modules():
             if isinstance(module, ShiftBlock):
-                module.frozen = frozen
+                module.hardness = hardness
             if isinstance(module, ActivationQuantizer):
-                module.latent_exponent.requires_grad_(not frozen)
+                module.latent_exponent.requires_grad_(done < 1 - self.recipe.freeze)
 
     def on_train_epoch_end(self) -> None:
         """Log the shares of zeros and of signs that changed since the start, in all and for every layer."""

@@ -30,7 +30,10 @@ class Recipe:
     exponent_lr : float
         Learning rate of the activations' scales and the logits' temperature.
     freeze : float
-        Last share of the steps with frozen batch statistics and activation scales.
+        Last share of the steps with frozen activation scales. (Freezing batch statistics too does harm: without the
+        batch's own normalisation the signs that still change blow the activations up.)
+    soft : float
+        Share of the steps after which batch norm's factors are fully rounded; in the first half of it not at all.
     smoothing : float
         Label smoothing of the loss.
     distillation, temperature : float
@@ -56,6 +59,7 @@ class Recipe:
     regularizer: float = 1e-3
     exponent_lr: float = 0.01
     freeze: float = 0.1
+    soft: float = 0.8
     smoothing: float = 0.1
     distillation: float = 0.0
     temperature: float = 4.0

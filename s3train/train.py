@@ -15,6 +15,7 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch import nn
+from torch.nn.utils import parametrize
 
 from s3train.data import ImageData, load_data
 from s3train.data.batches import evaluation_loader, training_loader
@@ -115,14 +116,22 @@ def _start_from(network: nn.Module, folder: Path, data_folder: Path) -> None:
     if config.method != "float":
         raise RunError(f"{folder}: a run with method {config.method}, only a float run can be started from")
     weights = {
-        name: layer
+        _plain(name): layer
         for name, layer in source.named_modules()
         if isinstance(getattr(layer, "weight", None), nn.Parameter)
     }
     for name, layer in network.named_modules():
-        origin = weights.get(name.replace("_block.layer", "").replace("_logits.layer", ""))
-        if origin is not None and hasattr(layer, "parametrizations"):
-            layer.weight = origin.weight.detach()
+        if not parametrize.is_parametrized(layer, "weight"):
+            continue
+        # A converted network has its layers in blocks, named after where they were.
+        origin = weights.get(_plain(name).replace("_block_layer", "").replace("_logits_layer", ""))
+        if origin is None:
+            raise RunError(f"{folder}: has no layer {name!r}; it is not the float twin of this network")
+        layer.weight = origin.weight.detach()
+
+
+def _plain(name: str) -> str:
+    return name.replace(".", "_")
 
 
 def _fit(module: TrainingModule, config: RunConfig, images: ImageData, out: Path, *, progress: bool) -> None:

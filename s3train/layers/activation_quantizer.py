@@ -41,8 +41,8 @@ class QuantizeFunction(torch.autograd.Function):
 class ActivationQuantizer(nn.Module):
     """``u = clamp(floor(x·2^f + 1/2) + z, 0, 2^bits - 1)``, given back as ``(u - z)·2^-f``.
 
-    Half goes up. ``f`` is the rounded value of a learned latent; the first batch sets it so that its largest
-    activation just fits.
+    Half goes up. ``f`` is the rounded value of a learned latent; the first batch sets it to the grid with the least
+    squared error: all activations fit, or the largest ones are clipped for the sake of the rest.
 
     Parameters
     ----------
@@ -71,10 +71,19 @@ class ActivationQuantizer(nn.Module):
 
     @torch.no_grad()
     def _initialize(self, x: Tensor) -> None:
-        top = float(x.abs().max())
-        limit = (1 << self.bits - 1) - 1 if self.signed else (1 << self.bits) - 1
+        x = x.detach().float()
+        wanted = x if self.signed else x.clamp_min(0)
+        low = -(1 << self.bits - 1) if self.signed else 0
+        high = low + (1 << self.bits) - 1
+        top = float(wanted.abs().max())
         if top > 0:
-            self.latent_exponent.fill_(float(torch.floor(torch.log2(torch.tensor(limit / top)))))
+            fits = math.floor(math.log2(high / top))
+            candidates = [fits + more for more in range(4)]
+            errors = [
+                float((torch.floor(wanted * 2.0**f + 0.5).clamp(low, high) * 2.0**-f - wanted).square().mean())
+                for f in candidates
+            ]
+            self.latent_exponent.fill_(float(candidates[errors.index(min(errors))]))
         self.initialized.fill_(True)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from s3train.formats import TensorFormat
+from s3train.layers.activation_quantizer import ActivationQuantizer
 from s3train.layers.shift_block import FormatSource
-from s3train.reparam.straight_through import straight_through
 
 
 class ShiftAveragePool2d(nn.Module):
-    """Sum over the window, divided by the next power of two, rounded to the input's own format.
+    """Sum over the window, divided by the next power of two, on a grid of its own.
+
+    A mean is smaller than what it is the mean of, and has more bits: on the input's grid most of it would be lost.
 
     Parameters
     ----------
     kernel : (int, int) or None
         Window, which is also the stride; ``None`` pools the whole map.
     source : callable
-        Gives the format of the input and output.
+        Gives the format of the input; the output has its bits, and is signed if it is.
     """
 
     def __init__(self, kernel: tuple[int, int] | None, *, source: FormatSource) -> None:
         super().__init__()
         self.kernel = kernel
         self.source = source
+        self.quantizer = ActivationQuantizer(source().bits, signed=source().zero_point > 0)
 
     def window(self, height: int, width: int) -> tuple[int, int]:
         """Return the window for a map of a size."""
@@ -36,16 +38,21 @@ class ShiftAveragePool2d(nn.Module):
         """Return ``n`` of the divisor ``2^n``."""
         return (window[0] * window[1] - 1).bit_length()
 
+    @classmethod
+    def shifts(cls, window: tuple[int, int], source: TensorFormat, output: TensorFormat) -> tuple[int, int]:
+        """Return (S, P): the output is ``(sum·2^P + 2^(S-1)) >> S``."""
+        right = cls.log2_divisor(window) + source.exponent - output.exponent
+        return max(0, right), max(0, -right)
+
     @property
     def format(self) -> TensorFormat:
         """Format of the output."""
-        return self.source()
+        return self.quantizer.format
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the pooled map (images, channels, height, width)."""
         window = self.window(x.shape[-2], x.shape[-1])
         total = functional.avg_pool2d(x.double(), window, divisor_override=1)
         mean = total / (1 << self.log2_divisor(window))
-        grid = 2.0 ** self.source().exponent
-        rounded = torch.floor(mean.detach() * grid + 0.5) / grid
-        return straight_through(mean, rounded).to(x.dtype)
+        pooled: Tensor = self.quantizer(mean)
+        return pooled.to(x.dtype)

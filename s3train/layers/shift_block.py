@@ -37,7 +37,8 @@ class ShiftBlock(nn.Module):
 
     Training is an ordinary batch norm with ``γ·ρ`` and ``β + δ``, where ``ρ`` is the rounded over the wanted factor
     and ``δ`` the rounding of ``β'``, both for the *running* statistics and constants of the step. So the rounding
-    costs nothing over a float layer, does not jump from batch to batch, and is right at the end.
+    costs nothing over a float layer, does not jump from batch to batch, and is right at the end. ``hardness`` below 1
+    takes only that share of the rounding: training begins with an unrounded factor.
 
     Parameters
     ----------
@@ -81,7 +82,7 @@ class ShiftBlock(nn.Module):
         self.terms = terms
         self.momentum = momentum
         self.eps = eps
-        self.frozen = False
+        self.hardness = 1.0
         self.source = source
         self.residual = residual
 
@@ -120,13 +121,14 @@ class ShiftBlock(nn.Module):
             result: Tensor = self.quantizer(y)
             return result.to(x.dtype)
         ratio, shift = self._rounding()
+        ratio, shift = 1 + self.hardness * (ratio - 1), self.hardness * shift
         y = functional.batch_norm(
             acc,
             self.running_mean,
             self.running_var,
             self.gamma * ratio,
             self.beta + shift,
-            training=not self.frozen,
+            training=True,
             momentum=self.momentum,
             eps=self.eps,
         )

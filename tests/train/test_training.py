@@ -3,13 +3,20 @@ import urllib.request
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
+from torch.nn.utils import parametrize
 
+from s3train.convert import convert, convert_weights
 from s3train.data import DataError, load_data, load_digits
 from s3train.data.mnist import read_idx
 from s3train.evaluation import differing_logits
+from s3train.formats import TensorFormat
 from s3train.layers import ShiftLogits
+from s3train.models import build_model
+from s3train.recipe import choose_recipe
 from s3train.runs import RunError, load_run
-from s3train.train import train
+from s3train.train import _start_from, train
 
 
 def test_the_digits_split_is_fixed_and_stratified():
@@ -62,3 +69,35 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
 def test_an_unknown_data_set_is_refused(tmp_path):
     with pytest.raises(DataError, match="supported are digits, mnist, fashion, cifar10, cifar100"):
         load_data("svhn", tmp_path)
+
+
+@pytest.mark.parametrize("integer", [True, False])
+def test_every_layer_starts_from_the_twin(tmp_path, integer):
+    recipe = choose_recipe("digits", epochs=1)
+    options = {"data_folder": tmp_path, "method": "float", "recipe": recipe, "progress": False}
+    train("small_resnet", "digits", out=tmp_path / "twin", **options)
+    twin, _, _ = load_run(tmp_path / "twin", tmp_path)
+    model = build_model("small_resnet", (1, 8, 8), 10)
+    if integer:
+        network = convert(model, image=TensorFormat(8, 0, 8), from_weights=True)
+    else:
+        network = convert_weights(model, from_weights=True)
+    _start_from(network, tmp_path / "twin", tmp_path)
+    floats = {n.replace(".", "_"): m.weight for n, m in twin.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)}
+    layers = {n: m for n, m in network.named_modules() if parametrize.is_parametrized(m, "weight")}
+    assert len(layers) == len(floats) > 3
+    for name, layer in layers.items():
+        block = name.removesuffix(".layer").removesuffix("_block").removesuffix("_logits")
+        weight = floats.pop(block.replace(".", "_"))
+        # The smallest weights become 0; all others have the twin's sign.
+        product = torch.sign(layer.weight) * torch.sign(weight)
+        assert (product >= 0).all() and (product > 0).float().mean() > 0.8
+
+
+def test_another_network_is_no_twin(tmp_path):
+    recipe = choose_recipe("digits", epochs=1)
+    options = {"data_folder": tmp_path, "method": "float", "recipe": recipe, "progress": False}
+    train("mlp", "digits", out=tmp_path / "twin", **options)
+    network = convert(build_model("small_resnet", (1, 8, 8), 10), image=TensorFormat(8, 0, 8))
+    with pytest.raises(RunError, match="it is not the float twin of this network"):
+        _start_from(network, tmp_path / "twin", tmp_path)
