@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test test-full lint format bench-accuracy bench-training bench-training-cost bench-mechanism bench-cell clean
+.PHONY: help demo test test-full lint format bench-accuracy bench-training bench-training-cost bench-mechanism bench-cell bench-systolic bench-roofline clean
 
 help:
 	@echo "make demo       train, export, generate, simulate, synthesise; ends with a table"
@@ -14,6 +14,8 @@ help:
 	@echo "make bench-training  every weight method beside its float twin (hours; can be stopped and called again)"
 	@echo "make bench-training-cost  time and memory of a training step against a float one"
 	@echo "make bench-mechanism sign freezing and the start, as pictures"
+	@echo "make bench-systolic  the engine on boards beside its rivals (an hour and more; goes on where it stopped)"
+	@echo "make bench-roofline  where every clock of ResNet-8 goes, as a table and a picture"
 	@echo "make bench-cell      logic cells of one cell of the array"
 
 $(STAMP): constraints.txt pyproject.toml
@@ -56,6 +58,12 @@ bench-training-cost: $(STAMP)
 
 bench-mechanism: $(STAMP)
 	@$(BIN)/python -m bench.mechanism
+
+bench-systolic: $(STAMP)
+	@$(BIN)/python -m bench.systolic $(ARGS)
+
+bench-roofline: $(STAMP)
+	@$(BIN)/python -m bench.roofline
 
 bench-cell: $(STAMP)
 	@$(BIN)/python -m bench.cell

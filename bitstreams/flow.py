@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import statistics
 import tempfile
@@ -68,6 +69,7 @@ def build_board(
     cache: Path,
     *,
     seeds: Sequence[int] = (1, 2, 3),
+    dsp: bool = False,
     toolchain: Toolchain | None = None,
     report: Report = lambda message: None,
 ) -> BoardResult:
@@ -85,6 +87,8 @@ def build_board(
         Results by digest of everything that goes in: design, options, tool versions.
     seeds : sequence of int
         Seeds of the placement, run side by side.
+    dsp : bool
+        For a rival with multipliers: whether they are the chip's, or tables.
     toolchain : Toolchain or None
         The tools.
     report : callable
@@ -99,6 +103,7 @@ def build_board(
     platform = board.platform()
     with _quiet_tools():
         plan = platform.build(Top(board, config), do_build=False, build_dir="build")
+    script = synthesis_script(board.device, dsp=dsp)
     design = _text(plan.files["top.il"])
     pins_name = "top.pcf" if board.device.family is Family.ICE40 else "top.lpf"
     pins = _text(plan.files[pins_name])
@@ -109,7 +114,7 @@ def build_board(
             design,
             pins,
             str(board.nextpnr),
-            synthesis_script(board.device),
+            script,
             str(sorted(seeds)),
             *(tools.version(t) for t in ("yosys", nextpnr)),
         ]
@@ -122,8 +127,8 @@ def build_board(
             (work / "top.il").write_text(design)
             (work / pins_name).write_text(pins)
             report(f"{board.title}: synthesis")
-            tools.run("yosys", ["-q", "-p", synthesis_script(board.device)], work, "yosys.log")
-            _check_no_multiplier(work)
+            tools.run("yosys", ["-q", "-p", script], work, "yosys.log")
+            _check_multipliers(work, config)
             _check_fits(board, json.loads((work / "cells.json").read_text()))
             report(f"{board.title}: place and route, seeds {', '.join(map(str, seeds))}")
             reports = _place(tools, nextpnr, board, work, pins_name, seeds)
@@ -141,6 +146,56 @@ def build_board(
             shutil.rmtree(work, ignore_errors=True)
     _publish(stored, out)
     return BoardResult(**json.loads((stored / "result.json").read_text()))
+
+
+@dataclass(frozen=True)
+class SynthesisResult:
+    """Cells of an engine that need not fit: logic cells (ECP5: tables with carries), block RAMs, multipliers."""
+
+    luts: int
+    brams: int
+    dsps: int
+
+
+def synthesise_board(
+    board: Board, config: EngineConfig, cache: Path, *, dsp: bool = False, toolchain: Toolchain | None = None
+) -> SynthesisResult:
+    """Synthesise only: for engines that are too large to be placed."""
+    tools = toolchain or Toolchain()
+    cache.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{board.name}-", dir=cache))
+    try:
+        with _quiet_tools():
+            plan = board.platform().build(Top(board, config), do_build=False, build_dir="build")
+        for file in plan.files:
+            if file.endswith((".il", ".pcf")):
+                (work / file).write_text(_text(plan.files[file]))
+        tools.run("yosys", ["-q", "-p", synthesis_script(board.device, dsp=dsp)], work, "yosys.log")
+        _check_multipliers(work, config)
+        cells = json.loads((work / "cells.json").read_text())["design"]["num_cells_by_type"]
+        ice = board.device.family is Family.ICE40
+        luts = _packed_cells(tools, board, work) if ice else cells.get("LUT4", 0) + 2 * cells.get("CCU2C", 0)
+    finally:
+        tools.stop()
+        shutil.rmtree(work, ignore_errors=True)
+    return SynthesisResult(
+        luts,
+        cells.get("SB_RAM40_4K" if ice else "DP16KD", 0),
+        cells.get("SB_MAC16" if ice else "MULT18X18D", 0),
+    )
+
+
+def _packed_cells(tools: Toolchain, board: Board, work: Path) -> int:
+    """Return the iCE40 logic cells after packing, which does not need a device that is large enough."""
+    arguments = [*board.nextpnr, "--json", "top.json", "--pcf", "top.pcf", "--pack-only"]
+    output = tools.run("nextpnr-ice40", arguments, work, "pack.log")
+    return sum(int(n) for n in re.findall(r"(\d+) LCs used as (?:LUT4 only|LUT4 and DFF|DFF only|CARRY only)", output))
+
+
+def _check_multipliers(work: Path, config: EngineConfig) -> None:
+    """Raise if shift-add cells brought a multiplier; rivals of benches may have theirs."""
+    if config.alphabet.shifts:
+        _check_no_multiplier(work)
 
 
 def _check_no_multiplier(work: Path) -> None:

@@ -30,6 +30,8 @@ class Host:
     ----------
     classes : int
         Number of logits of the loaded network.
+    images : int
+        Images of a frame, one for every cluster of the engine.
     """
 
     load_size = 2
@@ -38,13 +40,18 @@ class Host:
     status_size = 4
     """Bytes of the reply to a status request."""
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, images: int = 1) -> None:
         self.classes = classes
+        self.images = images
 
     @property
     def answer_size(self) -> int:
-        """Bytes of the reply to an image."""
-        return 2 + 4 * self.classes + 2 + 4
+        """Bytes of the reply to a frame of images."""
+        return 2 + self.images * self._answer_size
+
+    @property
+    def _answer_size(self) -> int:
+        return 4 * self.classes + 2 + 4
 
     def _request(self, command: Any, payload: bytes = b"") -> bytes:
         if len(payload) >= 1 << 24:
@@ -56,7 +63,7 @@ class Host:
         return self._request(Command.LOAD, memory)
 
     def infer(self, image: bytes) -> bytes:
-        """Return the request that classifies an image."""
+        """Return the request that classifies an image, or as many as the engine has clusters, one behind another."""
         return self._request(Command.INFER, image)
 
     def status(self) -> bytes:
@@ -67,10 +74,18 @@ class Host:
         """Raise ``HostError`` unless the reply confirms a load."""
         self._check(reply, Command.LOAD)
 
-    def answer(self, reply: bytes) -> Answer:
-        """Return what an image's reply says; ``HostError`` if it is an error."""
+    def answers(self, reply: bytes) -> list[Answer]:
+        """Return what the reply says about every image of a frame; ``HostError`` if it is an error."""
         self._check(reply, Command.INFER)
-        *logits, klass, cycles = struct.unpack(f"<{self.classes}iHI", reply[2:])
+        size = self._answer_size
+        return [self._answer(reply[at : at + size]) for at in range(2, 2 + self.images * size, size)]
+
+    def answer(self, reply: bytes) -> Answer:
+        """Return what the reply to a single image says; ``HostError`` if it is an error."""
+        return self.answers(reply)[0]
+
+    def _answer(self, part: bytes) -> Answer:
+        *logits, klass, cycles = struct.unpack(f"<{self.classes}iHI", part)
         if klass == NO_CLASS:
             # An engine without argmax; the lowest index wins ties.
             klass = logits.index(max(logits))

@@ -39,7 +39,7 @@ class Top(Elaboratable):
         divisor = round(self.board.clock_mhz * 1e6 / self.board.baud)
         m.submodules.receiver = receiver = UartReceiver(divisor)
         m.submodules.transmitter = transmitter = UartTransmitter(divisor)
-        m.submodules.link = link = FrameLink()
+        m.submodules.link = link = FrameLink(images=self.config.clusters)
         m.submodules.engine = engine = Engine(self.config)
         uart = platform.request("uart", 0)
         m.d.comb += [

@@ -16,20 +16,44 @@ def run(
     network: Annotated[Path, typer.Argument(help="a .s3net file")],
     board: Annotated[str, typer.Option(help="name of a board")] = "icebreaker",
     out: Annotated[Path | None, typer.Option(help="the build folder")] = None,
+    fast: Annotated[bool, typer.Option("--fast", help="the fastest engine that fits, not a small one")] = False,
+    rows: Annotated[int | None, typer.Option(help="rows of the array; searches the rest, like the next three")] = None,
+    cols: Annotated[int | None, typer.Option(help="columns of the array")] = None,
+    clusters: Annotated[int | None, typer.Option(help="arrays that work on an image each")] = None,
+    columns_per_requantizer: Annotated[int | None, typer.Option(help="columns that share a requantiser")] = None,
 ) -> None:
     """Write the engine's Verilog and the network's program."""
     from bitstreams.boards import board_by_name
     from hw.graph import load
     from hw.systolic.build import generate
+    from hw.systolic.search import search
 
     target = board_by_name(board)
     folder = out or Path("build") / f"{network.stem}-{board}"
-    build = generate(load(network), board, target.device, folder)
+    pinned = {
+        "rows": rows,
+        "cols": cols,
+        "clusters": clusters,
+        "columns_per_requantizer": columns_per_requantizer,
+    }
+    given = {name: value for name, value in pinned.items() if value is not None}
+    config = None
+    graph = load(network)
+    if fast or given:
+        with console.status("searching the shapes"):
+            best = search(graph, target.device, **given)[0]
+        config = best.config
+        console.print(
+            f"{config.rows} x {config.cols} cells, {config.requantizers} requantisers, {config.clusters} times: "
+            f"{best.cycles:,} clocks for {config.clusters} images, busy {best.busy:.1%}, about {best.area.luts:,} of "
+            f"{target.device.luts:,} lookup tables and {best.area.block_rams} of {target.device.block_rams} block RAMs"
+        )
+    build = generate(graph, board, target.device, folder, config=config)
     reference = network.with_suffix(".reference.npz")
     if reference.exists():
         shutil.copyfile(reference, folder / "reference.npz")
     console.print(
         f"{folder}/engine.v: {build.verilog.count(chr(10)):,} lines; program.hex: {len(build.compiled.words):,} words; "
-        f"{build.compiled.predicted_cycles:,} clocks an image"
+        f"{build.compiled.predicted_cycles:,} clocks an inference"
     )
     console.print(f"next: shiftforge simulate {folder}")

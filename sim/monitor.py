@@ -10,13 +10,24 @@ TOP = "simulation"
 
 
 def monitor_verilog(config: EngineConfig) -> str:
-    """Return a module with the engine's ports, which logs ``address mask data`` of each write in hexadecimal.
+    """Return a module with the engine's ports, which logs ``cluster address mask data`` of each write in hexadecimal.
 
     The file's name comes from the plus-argument ``trace``. Logging in Verilog keeps Python out of the clock loop.
     """
     # Only the ports are visible to Python; every other signal may be optimised away.
     public = "/*verilator public_flat_rw*/"
     a, word, rows = config.activation_bits, config.word_bits, config.rows
+    traces = {"valid": 1, "address": 16, "mask": rows, "data": word}
+    clusters = range(config.clusters)
+    wires = "\n".join(
+        f"    wire [{width - 1}:0] trace_{name}__{i};" for i in clusters for name, width in traces.items()
+    )
+    ports = ",\n".join(f"        .trace_{name}__{i}(trace_{name}__{i})" for i in clusters for name in traces)
+    writes = "\n".join(
+        f"        if (trace_valid__{i})\n"
+        f'            $fwrite(file, "{i:x} %h %h %h\\n", trace_address__{i}, trace_mask__{i}, trace_data__{i});'
+        for i in clusters
+    )
     return f"""\
 module {TOP} (
     input clk {public},
@@ -33,28 +44,25 @@ module {TOP} (
     output klass__valid {public},
     input klass__ready {public},
     output busy {public},
-    output [1:0] error {public},
+    output [2:0] error {public},
     output [31:0] cycles {public}
 );
-    wire trace_valid;
-    wire [15:0] trace_address;
-    wire [{rows - 1}:0] trace_mask;
-    wire [{word - 1}:0] trace_data;
+{wires}
     wire [32:0] logit;
-    wire [34:0] status;
+    wire [35:0] status;
     assign logits__value = logit[31:0];
     assign logits__last = logit[32];
     assign busy = status[0];
-    assign error = status[2:1];
-    assign cycles = status[34:3];
+    assign error = status[3:1];
+    assign cycles = status[35:4];
 
     {MODULE} engine (
         .clk(clk), .rst(rst), .run(run),
         .image__payload(image__payload), .image__valid(image__valid), .image__ready(image__ready),
         .logits__payload(logit), .logits__valid(logits__valid), .logits__ready(logits__ready),
         .klass__payload(klass__payload), .klass__valid(klass__valid), .klass__ready(klass__ready),
-        .status(status), .trace_valid(trace_valid), .trace_address(trace_address),
-        .trace_mask(trace_mask), .trace_data(trace_data)
+        .status(status),
+{ports}
     );
 
     integer file;
@@ -63,8 +71,9 @@ module {TOP} (
         file = 0;
         if ($value$plusargs("trace=%s", name)) file = $fopen(name, "w");
     end
-    always @(posedge clk)
-        if (trace_valid && file != 0) $fwrite(file, "%h %h %h\\n", trace_address, trace_mask, trace_data);
+    always @(posedge clk) if (file != 0) begin
+{writes}
+    end
     // The end of the inference is the end of an image's writes: the next image's padding may come soon.
     reg was_busy;
     always @(posedge clk) begin

@@ -174,7 +174,10 @@ def run_simulation(
         If the engine does not answer.
     """
     env = environment()
-    limit = clock_limit or 20 * compiled.predicted_cycles + 40 * images[0].size + 100_000
+    clusters = compiled.config.clusters
+    # The clusters need an image each: the last one is repeated.
+    padded = [*images, *(images[-1] for _ in range(-len(images) % clusters))]
+    limit = clock_limit or clusters * (20 * compiled.predicted_cycles + 40 * images[0].size) + 100_000
     with tempfile.TemporaryDirectory(prefix="shiftforge-") as folder:
         work = Path(folder)
         job = work / "job.json"
@@ -182,7 +185,8 @@ def run_simulation(
             json.dumps(
                 {
                     "memory": pack_memory(compiled).hex(),
-                    "images": [pack_image(image).hex() for image in images],
+                    "images": [pack_image(image).hex() for image in padded],
+                    "clusters": clusters,
                     "seed": seed,
                     "stall": stall,
                     "first_unstalled": first_unstalled,
@@ -222,22 +226,24 @@ def run_simulation(
                 raise SimulatorError(
                     f"image {i} got no answer within {limit} clocks (the engine's error code is {answer['error']})"
                 )
-        return [
+        runs = [
             ImageRun(answer["logits"], answer["class"], answer["cycles"], writes)
-            for answer, writes in zip(answers, _read_trace(trace), strict=True)
+            for answer, writes in zip(answers, _read_trace(trace, clusters), strict=True)
         ]
+        return runs[: len(images)]
 
 
-def _read_trace(path: Path) -> Iterator[list[tuple[int, int, int]]]:
-    writes: list[tuple[int, int, int]] = []
+def _read_trace(path: Path, clusters: int) -> Iterator[list[tuple[int, int, int]]]:
+    """Yield every image's writes; the clusters work on an image each until a line says that they are done."""
+    writes: list[list[tuple[int, int, int]]] = [[] for _ in range(clusters)]
     with path.open() as lines:
         for line in lines:
             if line.startswith("end"):
-                yield writes
-                writes = []
+                yield from writes
+                writes = [[] for _ in range(clusters)]
             else:
-                address, mask, data = line.split()
-                writes.append((int(address, 16), int(mask, 16), int(data, 16)))
+                cluster, address, mask, data = line.split()
+                writes[int(cluster, 16)].append((int(address, 16), int(mask, 16), int(data, 16)))
 
 
 @contextlib.contextmanager

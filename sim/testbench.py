@@ -90,28 +90,38 @@ async def run_images(dut: Any) -> None:
     await FallingEdge(dut.clk)
     dut.run.value = 1
     results: list[dict[str, Any]] = []
-    for index, image in enumerate(job["images"]):
-        stall = job["stall"] if index or not job["first_unstalled"] else 0.0
-        sender = cocotb.start_soon(send(dut, bytes.fromhex(image), StreamStall(job["seed"] + 2 * index, stall)))
-        try:
-            logits = await with_timeout(
-                receive(dut, StreamStall(job["seed"] + 2 * index + 1, stall)), job["limit"] * PERIOD_NS, "ns"
-            )
-        except SimTimeoutError:
+    images, clusters = job["images"], job["clusters"]
+    for start in range(0, len(images), clusters):
+        batch = images[start : start + clusters]
+        stall = job["stall"] if start or not job["first_unstalled"] else 0.0
+        sender = cocotb.start_soon(
+            send(dut, bytes.fromhex("".join(batch)), StreamStall(job["seed"] + 2 * start, stall))
+        )
+        answers: list[tuple[list[int], int]] = []
+        for index in range(start, start + clusters):
+            try:
+                logits = await with_timeout(
+                    receive(dut, StreamStall(job["seed"] + 2 * index + 1, stall)), job["limit"] * PERIOD_NS, "ns"
+                )
+            except SimTimeoutError:
+                break
+            await sender
+            if dut.klass__valid.value == 0:
+                await RisingEdge(dut.klass__valid)
+            await FallingEdge(dut.clk)
+            klass = int(dut.klass__payload.value)
+            dut.klass__ready.value = 1
+            await FallingEdge(dut.clk)
+            dut.klass__ready.value = 0
+            answers.append((logits, klass))
+        if len(answers) < clusters:
             results.append({"timeout": True, "error": int(dut.error.value)})
             break
-        await sender
-        if dut.klass__valid.value == 0:
-            await RisingEdge(dut.klass__valid)
-        await FallingEdge(dut.clk)
-        klass = int(dut.klass__payload.value)
-        dut.klass__ready.value = 1
-        await FallingEdge(dut.clk)
-        dut.klass__ready.value = 0
         if dut.busy.value == 1:
             await FallingEdge(dut.busy)
         # The monitor sees the end a clock later.
         await FallingEdge(dut.clk)
         await FallingEdge(dut.clk)
-        results.append({"logits": logits, "class": klass, "cycles": int(dut.cycles.value)})
+        cycles = int(dut.cycles.value)
+        results += [{"logits": logits, "class": klass, "cycles": cycles} for logits, klass in answers]
     job_file.with_suffix(".result.json").write_text(json.dumps(results))

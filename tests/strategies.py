@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from hypothesis import strategies as st
@@ -210,9 +210,9 @@ def build(choose: Chooser, *, bits: int = 8, alphabets: Sequence[Alphabet] = (),
     return network
 
 
-def random_network(seed: int, **options: int) -> Network:
+def random_network(seed: int, **options: Any) -> Network:
     """Return the random network of a seed."""
-    return build(SeededChooser(seed), **options)  # type: ignore[arg-type]
+    return build(SeededChooser(seed), **options)
 
 
 @st.composite

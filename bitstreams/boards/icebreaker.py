@@ -11,11 +11,11 @@ from bitstreams.board import Board
 from bitstreams.clocking import add_domain
 from hw.devices import UP5K
 
-CLOCK_MHZ = 36.0
+CLOCK_MHZ = 40.5
 
 
 def add_clock(m: Module, platform: Any) -> Signal:
-    """PLL: 12 MHz * 48 / 16 = 36 MHz; the oscillator's pad drives the PLL directly."""
+    """PLL: 12 MHz * 54 / 16 = 40.5 MHz; the oscillator's pad drives the PLL directly."""
     pin = platform.request("clk12", dir="-")
     clock = Signal()
     locked = Signal()
@@ -23,7 +23,7 @@ def add_clock(m: Module, platform: Any) -> Signal:
         "SB_PLL40_PAD",
         p_FEEDBACK_PATH="SIMPLE",
         p_DIVR=0,
-        p_DIVF=47,
+        p_DIVF=53,
         p_DIVQ=4,
         p_FILTER_RANGE=1,
         i_PACKAGEPIN=pin.io,

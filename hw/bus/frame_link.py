@@ -53,14 +53,18 @@ class FrameLink(wiring.Component):
     timeout_bits : int
         A frame is given up after ``2^timeout_bits`` clocks without progress; must be longer than an inference.
 
+    images : int
+        Images of a frame and answers of its reply, one for every cluster of the engine.
+
     Ports
     -----
     i, o : streams of 8 bits, in and out
     run, image, logits, klass, error, cycles : to the engine, see :class:`~hw.systolic.engine.Engine`
     """
 
-    def __init__(self, timeout_bits: int = 24) -> None:
+    def __init__(self, timeout_bits: int = 24, images: int = 1) -> None:
         self.timeout_bits = timeout_bits
+        self.images = images
         logit = data.StructLayout({"value": signed(32), "last": 1})
         super().__init__(
             {
@@ -70,7 +74,7 @@ class FrameLink(wiring.Component):
                 "image": Out(stream.Signature(8)),
                 "logits": In(stream.Signature(logit)),
                 "klass": In(stream.Signature(16)),
-                "error": In(2),
+                "error": In(3),
                 "cycles": In(32),
             }
         )
@@ -98,6 +102,7 @@ class FrameLink(wiring.Component):
         # Whether bytes are left, known two clocks after the last one was taken: they come every second clock at most.
         more = Signal()
         took = Signal()
+        answered = Signal(range(self.images))
         offered = Signal()
         m.d.sync += [more.eq(left != 0), took.eq(0), offered.eq(0)]
 
@@ -126,10 +131,19 @@ class FrameLink(wiring.Component):
                 m.d.sync += problem.eq(LinkError.TIMEOUT)
                 m.next = "ERROR"
 
+        # The engine is offered the byte where it is, until it has taken it.
+        handed = Signal()
+        m.d.comb += [
+            self.image.valid.eq(offered),
+            self.image.payload.eq(self.i.payload),
+            handed.eq(offered & self.image.ready),
+            self.i.ready.eq(handed),
+        ]
+
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += self.i.ready.eq(1)
-                m.d.sync += [idle.eq(0), part.eq(0)]
+                m.d.sync += [idle.eq(0), part.eq(0), answered.eq(0)]
                 with m.If(self.i.valid & (self.i.payload == REQUEST)):
                     m.next = "COMMAND"
             with m.State("COMMAND"):
@@ -153,8 +167,9 @@ class FrameLink(wiring.Component):
             with m.State("DISPATCH"):
                 with m.Switch(command):
                     with m.Case(Command.LOAD):
-                        m.d.sync += run.eq(0)
-                        m.next = "SETTLE"
+                        # Also where it was stopped: an end of running begins a new program.
+                        m.d.sync += run.eq(1)
+                        m.next = "STOP"
                     with m.Case(Command.INFER):
                         m.next = "FORWARD"
                     with m.Case(Command.STATUS):
@@ -162,17 +177,14 @@ class FrameLink(wiring.Component):
                     with m.Default():
                         m.d.sync += problem.eq(LinkError.COMMAND)
                         m.next = "ERROR"
+            with m.State("STOP"):
+                m.d.sync += run.eq(0)
+                m.next = "SETTLE"
             with m.State("SETTLE"):
                 m.next = "FORWARD"
             with m.State("FORWARD"):
-                # The byte stays where it is until the engine has it.
-                m.d.comb += [
-                    self.image.valid.eq(offered),
-                    self.image.payload.eq(self.i.payload),
-                    self.i.ready.eq(offered & self.image.ready),
-                ]
-                m.d.sync += offered.eq(self.i.valid & more & ~took & ~self.i.ready)
-                with m.If(self.i.ready):
+                m.d.sync += offered.eq(self.i.valid & more & ~took & ~handed)
+                with m.If(handed):
                     m.d.sync += [left.eq(left - 1), took.eq(1)]
                 with m.If(~more & ~took):
                     m.next = "HEAD"
@@ -195,7 +207,7 @@ class FrameLink(wiring.Component):
                         with m.Case(Command.ERROR):
                             m.next = "PROBLEM"
             with m.State("STATUS"):
-                send(Cat(self.error, Const(0, 6), run), 2, "IDLE")
+                send(Cat(self.error, Const(0, 5), run), 2, "IDLE")
             with m.State("PROBLEM"):
                 send(problem, 1, "IDLE")
             with m.State("LOGITS"):
@@ -210,7 +222,10 @@ class FrameLink(wiring.Component):
                 give_up()
             with m.State("CYCLES"):
                 # The engine ends its count some clocks after the class, long before two bytes are sent.
-                send(self.cycles, 4, "IDLE")
+                done = send(self.cycles, 4, "IDLE")
+                with m.If(done & (answered != self.images - 1)):
+                    m.d.sync += answered.eq(answered + 1)
+                    m.next = "LOGITS"
             with m.State("ERROR"):
                 # Stop the engine for a moment: what it holds of the frame is gone.
                 m.d.sync += [command.eq(Command.ERROR), run.eq(0), part.eq(0)]

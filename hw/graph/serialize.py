@@ -47,6 +47,8 @@ def graph_to_json(network: Network) -> tuple[dict[str, Any], Arrays]:
         if isinstance(node, Convolution | Add):
             fields["residual"] = node.residual
         if isinstance(node, Convolution | Logits):
+            if not _stored(node.alphabet):
+                raise NetworkError(f"layer {node.name!r}: weights of the alphabet {node.alphabet} are for benches only")
             fields |= {"alphabet": str(node.alphabet), "weight_shape": list(node.weight.shape)}
             codes = node.alphabet.encode(node.weight).reshape(len(node.weight), -1)
             arrays[f"{i}.weight"] = pack_codes(codes, node.alphabet.bits)
@@ -174,8 +176,16 @@ def _padding(reader: _Reader) -> Padding:
     return padding
 
 
+def _stored(alphabet: Alphabet) -> bool:
+    """Whether a file may have the alphabet: engines know more, and benches."""
+    return alphabet.shifts and alphabet.limit is None
+
+
 def _weight(reader: _Reader, i: int, arrays: Arrays) -> tuple[Alphabet, NDArray[np.int32]]:
-    alphabet = Alphabet.parse(reader.take("alphabet", str))
+    text = reader.take("alphabet", str)
+    alphabet = Alphabet.parse(text)
+    if not _stored(alphabet):
+        raise NetworkError(f"alphabet {text!r}: not one of a layer, supported are s3-2 … s3-5 and dense-2 … dense-4")
     shape = reader.integers("weight_shape", 4)
     size = 1
     for n in shape:

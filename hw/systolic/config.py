@@ -54,6 +54,12 @@ class EngineConfig:
         Words of main memory (``rows * activation_bits`` bits each).
     memory : MemoryKind
         How main memory is built.
+    program_words : int
+        Words of a program memory beside main memory; 0 if the program lies in main memory. A program memory is read
+        without disturbing the operands, and once for all clusters.
+    clusters : int
+        Copies of memory, array and requantisers that work on different images at the same time. More than one needs a
+        program memory.
     tile_rows, tile_cols : int
         Shape of a tile. Cells of a tile share activation registers and add in a tree; between tiles there are only
         wires to the neighbour. Small tiles run at a higher clock, large ones take fewer registers.
@@ -96,6 +102,8 @@ class EngineConfig:
     mixed_bits: bool = True
     max_pool: bool = True
     argmax: bool = True
+    program_words: int = 0
+    clusters: int = 1
 
     def __post_init__(self) -> None:
         def need(ok: bool, what: str) -> None:
@@ -143,7 +151,14 @@ class EngineConfig:
         need(4 <= self.coordinate_bits <= 11, f"coordinate_bits must be 4..11, got {self.coordinate_bits}")
         need(1 <= self.constant_depth <= 1024, f"constant_depth must be 1..1024, got {self.constant_depth}")
         need(64 <= self.memory_words <= 65536, f"memory_words must be 64..65536, got {self.memory_words}")
+        need(
+            self.program_words == 0 or 64 <= self.program_words <= 65536,
+            f"program_words must be 0 or 64..65536, got {self.program_words}",
+        )
+        need(1 <= self.clusters <= 16, f"clusters must be 1..16, got {self.clusters}")
+        need(self.clusters == 1 or self.program_words > 0, "clusters need a program memory (program_words)")
         if self.memory is MemoryKind.SPRAM:
+            need(self.program_words == 0, "SPRAM holds the program too: program_words must be 0")
             need(self.word_bits == 64, f"SPRAM makes 64-bit words, got {self.word_bits}")
             need(self.activation_bits in (4, 8), "SPRAM write masks need 4- or 8-bit activations")
             need(self.memory_words <= 16384, f"SPRAM holds 16384 words, got {self.memory_words}")
@@ -190,6 +205,11 @@ class EngineConfig:
     def address_bits(self) -> int:
         """Width of a main-memory address in bits."""
         return max(1, (self.memory_words - 1).bit_length())
+
+    @property
+    def program_bits(self) -> int:
+        """Width of a program address in bits."""
+        return max(1, ((self.program_words or self.memory_words) - 1).bit_length())
 
     @property
     def single_port(self) -> bool:

@@ -18,7 +18,7 @@ from hw.systolic.program import ResidualMode, instruction_words
 
 @dataclass
 class LayerClocks:
-    """Clocks of one layer: from its instruction to the next layer's."""
+    """Clocks of one layer, until its last result is stored; all layers' add up to the inference's."""
 
     node: str
     clocks: int
@@ -51,18 +51,18 @@ class ClockModel:
 
     def run(self, layers: Sequence[LayerPlan]) -> tuple[int, list[LayerClocks]]:
         """Return the clocks of an inference, and of every layer."""
-        report = []
+        ends = []
         for layer in layers:
-            begin, slots = self.now, self.slots
             self._instruction()  # OPERAND
             # Slots of the layer before are still being issued, under its reservations.
             self._wait(self._quiet)
+            ends.append((self.now, self.slots))
             self.layer = layer
             self.wanted = self._wanted(layer)
             self.now += 1
             self._instruction()  # RESULT
             self.now += 1
-            for _ in range(layer.strips):
+            for strip in range(layer.strips):
                 for tile in layer.tiles:
                     for i, step in enumerate(tile.passes):
                         last = i == len(tile.passes) - 1
@@ -78,10 +78,16 @@ class ClockModel:
                     self._instruction()  # STRIP
                     self.now += 1
                     self._instruction()  # LOOP
-                    self.now += 1
-            report.append(LayerClocks(layer.node, self.now - begin, self.slots - slots, layer.macs))
+                    self.now += 1 if strip == layer.strips - 1 else 2
         self._instruction()  # END
         self._wait(self._quiet)
+        ends.append((self.now, self.slots))
+        # A layer ends when all its results are stored, while the next one's first instruction is waiting.
+        begins = [(0, 0), *ends[1:-1]]
+        report = [
+            LayerClocks(layer.node, end - begin, slots_after - slots_before, layer.macs)
+            for layer, (begin, slots_before), (end, slots_after) in zip(layers, begins, ends[1:], strict=True)
+        ]
         return self.now, report
 
     # -- the sequencer: every method leaves ``now`` at the clock of its next state ---------------------
@@ -93,6 +99,11 @@ class ClockModel:
 
     def _read(self) -> None:
         """Take the read port in the first free clock, before any operand."""
+        if self.config.program_words:
+            # The program's memory has a port of its own.
+            self._issue_until(self.now + 1)
+            self.now += 1
+            return
         while self.now in self.taken:
             self._advance(self.now + 1)
         self._issue_until(self.now)

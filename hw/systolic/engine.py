@@ -9,16 +9,15 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.memory import MainMemory
-from hw.systolic import timing
-from hw.systolic.accumulator import Accumulator
 from hw.systolic.address_generator import AddressGenerator
-from hw.systolic.array import ShiftAddArray
+from hw.systolic.cluster import Cluster
 from hw.systolic.config import EngineConfig
-from hw.systolic.delay import delay_line, delayed
+from hw.systolic.control import control_layout
+from hw.systolic.delay import delayed
 from hw.systolic.image_loader import ImageLoader
+from hw.systolic.load_checksum import LoadChecksum
 from hw.systolic.logit_output import LOGIT, LogitOutput
-from hw.systolic.operand_fetch import OperandFetch
-from hw.systolic.output_stage import OutputStage
+from hw.systolic.output_constants import OutputConstants
 from hw.systolic.port_schedule import PortSchedule
 from hw.systolic.sequencer import Error, Sequencer
 
@@ -28,26 +27,28 @@ next one begins."""
 
 
 class Engine(wiring.Component):
-    """Main memory, sequencer, systolic array, requantisers, and streams for images and logits.
+    """Sequencer, address generator, and the clusters that compute; streams for images and logits.
 
     ::
 
           image ──► image loader ──┐        ┌──────────── sequencer ◄── program, weights
                                    ▼        ▼                 │
-                               main memory ──► operand fetch ──► array ──► accumulators
+          cluster:             main memory ──► operand fetch ──► array ──► accumulators
                                    ▲                                         │
                                    └───────── output stage ◄─────────────────┘
                                                    └──► logits, class
 
     One memory holds program, weights and maps. Its words are as wide as the array has rows, so one word
-    a clock feeds the array: a tile of weights, then the activations that it multiplies.
+    a clock feeds the array: a tile of weights, then the activations that it multiplies. With a program memory of
+    its own, program and weights are read beside the operands, and once for all clusters: an inference then takes
+    ``clusters`` images, and their logits come out one image after another.
 
     Parameters
     ----------
     config : EngineConfig
         Everything the gateware is generated from.
     init : sequence of int
-        First words of main memory after configuration (not with SPRAM).
+        First words of the program's memory after configuration (not with SPRAM).
 
     Ports
     -----
@@ -55,18 +56,18 @@ class Engine(wiring.Component):
         High: execute the program from address 0. Low: stop, reset the state, take a program.
     image : stream of unsigned(activation_bits), in
         While ``run`` is high, images: rows top to bottom, pixels left to right, channels innermost. While it is
-        low, the contents of main memory from address 0 on, lane by lane, lowest lane first.
+        low, the program from address 0 on, lane by lane, lowest lane first.
     logits : stream of :data:`~hw.systolic.logit_output.LOGIT`, out
     klass : stream of unsigned(16), out
         Index of the largest logit, after the last one; :data:`~hw.systolic.logit_output.NO_CLASS` without ``argmax``.
     status : :data:`STATUS`, out
     trace_valid, trace_address, trace_mask, trace_data : out
-        Every masked write of a result or of the image into main memory, for simulation.
+        Every masked write of a result or of the image into a cluster's memory, for simulation.
 
     Latency
     -------
-    ``status.cycles``, which the compiler predicts exactly: from the clock after the image is complete to the
-    clock in which the last logit is in the output buffer.
+    ``status.cycles``, which the compiler predicts exactly: from the clock after the (last) image is complete to the
+    clock in which the last logit is in the output buffer, of cluster 0; cluster ``i`` is ``i`` clocks behind.
     """
 
     def __init__(self, config: EngineConfig, init: Sequence[int] = ()) -> None:
@@ -79,10 +80,10 @@ class Engine(wiring.Component):
                 "logits": Out(stream.Signature(LOGIT)),
                 "klass": Out(stream.Signature(16)),
                 "status": Out(STATUS),
-                "trace_valid": Out(1),
-                "trace_address": Out(16),
-                "trace_mask": Out(config.rows),
-                "trace_data": Out(config.word_bits),
+                "trace_valid": Out(1).array(config.clusters),
+                "trace_address": Out(16).array(config.clusters),
+                "trace_mask": Out(config.rows).array(config.clusters),
+                "trace_data": Out(config.word_bits).array(config.clusters),
             }
         )
 
@@ -93,46 +94,69 @@ class Engine(wiring.Component):
         m.d.sync += stopped.eq(~self.run)
         reset = ResetInserter(stopped)
 
-        memory = MainMemory(
-            config.word_bits,
-            config.memory_words,
-            config.activation_bits,
-            single_port=config.single_port,
-            registered=config.registered_ram,
-            init=self.init,
-        )
-        m.submodules.memory = memory
         sequencer = Sequencer(config)
         addresses = AddressGenerator(config)
         schedule = PortSchedule(config)
+        constants = OutputConstants(config)
         loader = ImageLoader(config)
-        output = OutputStage(config)
-        logits = LogitOutput(config)
-        fetch = OperandFetch(config)
-        array = ShiftAddArray(config)
+        split = config.program_words > 0
+        clusters = [Cluster(config, i, () if split else self.init) for i in range(config.clusters)]
         m.submodules.sequencer = reset(sequencer)
         m.submodules.address_generator = reset(addresses)
         m.submodules.port_schedule = reset(schedule)
+        m.submodules.output_constants = reset(constants)
+        m.submodules.checksum = checksum = LoadChecksum(config)
         # Reset whenever ``run`` changes: between taking a program and taking images.
         m.submodules.image_loader = ResetInserter(stopped == self.run)(loader)
-        m.submodules.operand_fetch = reset(fetch)
-        m.submodules.array = reset(array)
-        m.submodules.output_stage = reset(output)
-        m.submodules.logit_output = reset(logits)
+        for i, cluster in enumerate(clusters):
+            m.submodules[f"cluster{i}"] = cluster
+            m.d.comb += cluster.stopped.eq(stopped)
         layer = sequencer.result
+        raw = Signal()
+        m.d.comb += raw.eq(stopped & ~self.run)
+        program_write = loader.write_enable & raw
+
+        # The program, and the word that the memory's read port is for.
+        read_address = Signal(config.address_bits)
+        m.d.comb += read_address.eq(addresses.address)
+        program = clusters[0].fetched
+        if split:
+            m.submodules.program = memory = MainMemory(
+                config.word_bits, config.program_words, config.word_bits,
+                single_port=False, registered=config.registered_ram, init=self.init,
+            )  # fmt: skip
+            m.d.comb += [
+                memory.read_address.eq(sequencer.address),
+                memory.write_enable.eq(program_write),
+                memory.write_address.eq(loader.write_address),
+                memory.write_data.eq(loader.write_data),
+                memory.write_mask.eq(-1),
+            ]
+            program = memory.read_data
+        else:
+            with m.If(sequencer.request):
+                m.d.comb += read_address.eq(sequencer.address)
+            m.d.comb += [
+                clusters[0].write_enable.eq(program_write),
+                clusters[0].write_address.eq(loader.write_address),
+                clusters[0].write_data.eq(loader.write_data),
+            ]
 
         # Sequencer and address generator.
         issue_last = Signal()
+        free = Mux(addresses.last, schedule.last_free, schedule.slot_free)
         m.d.comb += [
             issue_last.eq(addresses.slot & addresses.last),
-            sequencer.fetched.eq(memory.read_data),
-            sequencer.read_free.eq(schedule.read_free),
+            sequencer.fetched.eq(program),
+            sequencer.intact.eq(checksum.intact),
+            sequencer.read_free.eq(1 if split else schedule.read_free),
             sequencer.pass_idle.eq(addresses.idle),
             sequencer.streaming.eq(addresses.active),
             sequencer.last_pass.eq(addresses.last_pass),
-            sequencer.pending.eq(output.pending),
-            sequencer.room.eq(logits.room),
+            sequencer.pending.eq(clusters[0].pending),
             sequencer.input_busy.eq(loader.busy),
+            sequencer.residual_next.eq(clusters[0].residual_next),
+            sequencer.output_next.eq(clusters[0].output_next),
             addresses.operand.eq(sequencer.operand),
             addresses.result.eq(layer),
             addresses.prepare.eq(sequencer.pass_prepare),
@@ -140,101 +164,68 @@ class Engine(wiring.Component):
             addresses.instruction.eq(sequencer.instruction),
             addresses.base.eq(sequencer.base),
             addresses.y.eq(sequencer.y),
-            addresses.go.eq(~sequencer.fetching & Mux(addresses.last, schedule.last_free, schedule.slot_free)),
+            addresses.go.eq(free if split else ~sequencer.fetching & free),
             schedule.residual_mode.eq(layer.residual),
             schedule.stores.eq(layer.classes == 0),
             schedule.issue_last.eq(issue_last),
+            constants.last.eq(issue_last),
+            constants.tile.eq(sequencer.tile_constants),
+            constants.restart.eq(sequencer.constant_restart),
+            constants.valid.eq(sequencer.constant_valid),
+            constants.constant.eq(sequencer.constant),
         ]
 
+        # Images and programs.
+        wiring.connect(m, wiring.flipped(self.image), loader.image)
         m.d.comb += [
-            sequencer.residual_next.eq(output.residual_due),
-            sequencer.output_next.eq(output.results_valid),
-        ]
-
-        # Memory reads.
-        with m.If(output.residual_due):
-            m.d.comb += memory.read_address.eq(sequencer.residual_address)
-        with m.Elif(sequencer.request):
-            m.d.comb += memory.read_address.eq(sequencer.address)
-        with m.Else():
-            m.d.comb += memory.read_address.eq(addresses.address)
-
-        # Array.
-        m.d.comb += [
-            fetch.token.load.eq(sequencer.load),
-            fetch.token.begin.eq(sequencer.load_begins),
-            fetch.token.outside.eq(addresses.slot & addresses.outside),
-            fetch.fetched.eq(memory.read_data),
-            fetch.border.eq(layer.border),
-            array.load.eq(fetch.load),
-            array.begin.eq(fetch.begin),
-        ]
-        for r in range(config.rows):
-            m.d.comb += array.lanes[r].eq(fetch.lanes[r])
-
-        # Accumulators; their slot tags start one clock before the address is needed.
-        early = timing.psum_address(config) - 1
-        valid = delay_line(m, addresses.slot, early + config.groups, "slot", reset_less=False)
-        start = delay_line(m, addresses.pixel0, early + config.groups, "pixel0")
-        first = delay_line(m, addresses.first, early + config.groups, "first")
-        for g in range(config.groups):
-            accumulator = Accumulator(config)
-            m.submodules[f"accumulator{g}"] = reset(accumulator)
-            m.d.comb += [
-                accumulator.slot.valid.eq(valid[early + g]),
-                accumulator.slot.start.eq(start[early + g]),
-                accumulator.slot.first.eq(first[early + g]),
-            ]
-            for h in range(config.tile_cols):
-                c = g * config.tile_cols + h
-                m.d.comb += accumulator.sums[h].eq(array.sums[c])
-                m.d.comb += output.psums[c].eq(accumulator.psums[h])
-
-        # Output stage.
-        m.d.comb += [
-            output.last.eq(issue_last),
-            output.tile.eq(sequencer.tile_constants),
-            output.lane_set.eq(sequencer.lane_set),
-            output.residual_mode.eq(layer.residual),
-            output.residual_shift.eq(layer.residual_shift),
-            output.maximum.eq(layer.maximum),
-            output.logits.eq(layer.classes != 0),
-            output.fetched.eq(memory.read_data),
-            output.residual_valid.eq(
-                delayed(m, output.residual_due, timing.fetch(config), "residual", reset_less=False)
-            ),
-            output.constant_restart.eq(sequencer.constant_restart),
-            output.constant_valid.eq(sequencer.constant_valid),
-            output.constant.eq(sequencer.constant),
-            logits.restart.eq(sequencer.layer_begins),
-            logits.classes.eq(layer.classes),
-            logits.value.eq(output.logit),
-            logits.valid.eq(output.logit_valid),
-        ]
-        wiring.connect(m, wiring.flipped(self.logits), logits.logits)
-        wiring.connect(m, wiring.flipped(self.klass), logits.klass)
-
-        # Memory writes: program or image, and results. They never come in one clock.
-        results = Cat(*(output.results[c] for c in range(config.cols)))
-        lane_set = Cat(*(sequencer.lane_set == i for i in range(config.lane_sets)))
-        m.d.comb += [
-            loader.raw.eq(stopped & ~self.run),
+            loader.raw.eq(raw),
             loader.start.eq(sequencer.input_start),
             loader.fields.eq(sequencer.input_fields),
-            memory.write_enable.eq(loader.write_enable | output.results_valid),
+            checksum.restart.eq(~stopped & ~self.run),
+            checksum.valid.eq(raw & self.image.valid & self.image.ready),
+            checksum.lane.eq(self.image.payload),
         ]
-        wiring.connect(m, wiring.flipped(self.image), loader.image)
-        with m.If(loader.write_enable):
+
+        # From cluster to cluster, each a clock behind the one before.
+        control = Signal(control_layout(config))
+        m.d.comb += [
+            control.read_address.eq(read_address),
+            control.slot.eq(addresses.slot),
+            control.pixel0.eq(addresses.pixel0),
+            control.first.eq(addresses.first),
+            control.last.eq(issue_last),
+            control.outside.eq(addresses.slot & addresses.outside),
+            control.load.eq(sequencer.load),
+            control.begin.eq(sequencer.load_begins),
+            control.weights.eq(program),
+            control.border.eq(layer.border),
+            control.maximum.eq(layer.maximum),
+            control.logits.eq(layer.classes != 0),
+            control.residual_mode.eq(layer.residual),
+            control.residual_shift.eq(layer.residual_shift),
+            control.lane_set.eq(sequencer.lane_set),
+            control.output_address.eq(sequencer.output_address),
+            control.residual_address.eq(sequencer.residual_address),
+            control.image_valid.eq(
+                Cat(*(loader.write_enable & ~raw & (sequencer.input_cluster == i) for i in range(config.clusters)))
+            ),
+            control.image_address.eq(loader.write_address),
+            control.image_word.eq(loader.write_data),
+            control.constants.eq(constants.units),
+        ]
+        for cluster in clusters:
+            m.d.comb += cluster.control.eq(control)
+            later = Signal.like(control, name=f"control{cluster.index + 1}")
+            m.d.sync += later.eq(control)
+            control = later
+
+        self._answers(m, reset, sequencer, clusters)
+        for i, cluster in enumerate(clusters):
             m.d.comb += [
-                memory.write_address.eq(loader.write_address),
-                memory.write_data.eq(loader.write_data),
-                memory.write_mask.eq(-1),
-            ]
-        with m.Else():
-            m.d.comb += [
-                memory.write_address.eq(sequencer.output_address),
-                memory.write_data.eq(results.replicate(config.lane_sets)),
-                memory.write_mask.eq(Cat(*(chosen.replicate(config.cols) for chosen in lane_set))),
+                self.trace_valid[i].eq(cluster.trace_valid),
+                self.trace_address[i].eq(cluster.trace_address),
+                self.trace_mask[i].eq(cluster.trace_mask),
+                self.trace_data[i].eq(cluster.trace_data),
             ]
 
         # Clocks of an inference.
@@ -247,9 +238,27 @@ class Engine(wiring.Component):
             self.status.busy.eq(sequencer.busy),
             self.status.error.eq(sequencer.error),
             self.status.cycles.eq(cycles),
-            self.trace_valid.eq(memory.write_enable & ~stopped),
-            self.trace_address.eq(memory.write_address),
-            self.trace_mask.eq(memory.write_mask),
-            self.trace_data.eq(memory.write_data),
         ]
         return m
+
+    def _answers(self, m: Module, reset: ResetInserter, sequencer: Sequencer, clusters: Sequence[Cluster]) -> None:
+        """Bring out the logits and classes, one cluster after another."""
+        turn = Signal(range(self.config.clusters))
+        rooms = []
+        for i, cluster in enumerate(clusters):
+            logits = LogitOutput(self.config)
+            m.submodules[f"logit_output{i}"] = reset(logits)
+            m.d.comb += [
+                logits.restart.eq(delayed(m, sequencer.layer_begins, i, f"layer_begins{i}", reset_less=False)),
+                logits.classes.eq(sequencer.result.classes),
+                logits.value.eq(cluster.logit),
+                logits.valid.eq(cluster.logit_valid),
+            ]
+            rooms.append(logits.room)
+            with m.If(turn == i):
+                wiring.connect(m, wiring.flipped(self.logits), logits.logits)
+                wiring.connect(m, wiring.flipped(self.klass), logits.klass)
+        m.d.comb += sequencer.room.eq(Cat(*rooms).all())
+        if len(clusters) > 1:
+            with m.If(self.klass.valid & self.klass.ready):
+                m.d.sync += turn.eq(Mux(turn == len(clusters) - 1, 0, turn + 1))

@@ -58,7 +58,7 @@ class ImageLoader(wiring.Component):
                 "image": In(stream.Signature(config.activation_bits)),
                 "busy": Out(1),
                 "write_enable": Out(1),
-                "write_address": Out(config.address_bits),
+                "write_address": Out(max(config.address_bits, config.program_bits)),
                 "write_data": Out(config.word_bits),
             }
         )
@@ -92,9 +92,14 @@ class ImageLoader(wiring.Component):
         part = Signal(_Part, init=_Part.BODY)
         left = Signal(config.coordinate_bits)
         channel = Signal(4)
+        # Whether the next activation is its pixel's last one, the next pixel its part's, the next row the image's, and
+        # whether the next pixel makes a word: known a clock before.
+        pixel_ends, part_ends, last_row, word_ends = (
+            Signal(name=name) for name in ("pixel_ends", "part_ends", "last_row", "word_ends")
+        )
         due = Signal(max(4, config.rows.bit_length()), init=config.rows)
         rows = Signal(config.coordinate_bits, reset_less=True)
-        address = Signal(config.address_bits)
+        address = Signal.like(self.write_address)
 
         inside = Signal()
         shift = Signal()
@@ -123,18 +128,28 @@ class ImageLoader(wiring.Component):
             with m.Default():
                 m.d.comb += [next_part.eq(first_part), next_left.eq(first_left), row_ends.eq(1)]
 
+        step = Mux(self.raw, config.rows, fields.step)
         m.d.sync += emit.eq(0)
         with m.If(shift):
-            m.d.sync += [lanes.eq(Cat(lanes[a:], Mux(inside, self.image.payload, border))), channel.eq(channel - 1)]
-            with m.If(self.raw | (channel == 0)):
-                m.d.sync += [channel.eq(fields.channels), due.eq(due - 1), left.eq(left - 1)]
-                with m.If(due == 1):
-                    m.d.sync += [emit.eq(1), due.eq(Mux(self.raw, config.rows, fields.step))]
-                with m.If((left == 1) & ~self.raw):
-                    m.d.sync += [part.eq(next_part), left.eq(next_left)]
+            m.d.sync += [lanes.eq(Cat(lanes[a:], Mux(inside, self.image.payload, border)))]
+            m.d.sync += [channel.eq(channel - 1), pixel_ends.eq(channel == 1)]
+            with m.If(self.raw | pixel_ends):
+                m.d.sync += [
+                    channel.eq(fields.channels),
+                    pixel_ends.eq(fields.channels == 0),
+                    due.eq(due - 1),
+                    word_ends.eq(due == 2),
+                    left.eq(left - 1),
+                    part_ends.eq(left == 2),
+                ]
+                with m.If(word_ends):
+                    m.d.sync += [emit.eq(1), due.eq(step), word_ends.eq(step == 1)]
+                with m.If(part_ends & ~self.raw):
+                    m.d.sync += [part.eq(next_part), left.eq(next_left), part_ends.eq(next_left == 1)]
                     with m.If(row_ends):
-                        m.d.sync += [due.eq(fields.window), rows.eq(rows - 1)]
-                        with m.If(rows == 1):
+                        m.d.sync += [due.eq(fields.window), word_ends.eq(fields.window == 1)]
+                        m.d.sync += [rows.eq(rows - 1), last_row.eq(rows == 2)]
+                        with m.If(last_row):
                             m.d.sync += running.eq(0)
         with m.If(emit):
             m.d.sync += address.eq(address + 1)
@@ -144,8 +159,12 @@ class ImageLoader(wiring.Component):
                 part.eq(first_part),
                 left.eq(first_left),
                 channel.eq(fields.channels),
+                pixel_ends.eq(fields.channels == 0),
+                part_ends.eq(first_left == 1),
                 due.eq(fields.window),
+                word_ends.eq(fields.window == 1),
                 rows.eq(fields.height),
+                last_row.eq(fields.height == 1),
                 address.eq(fields.address),
             ]
         m.d.comb += [

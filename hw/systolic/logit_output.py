@@ -52,12 +52,13 @@ class LogitOutput(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         left = Signal(10)
+        some = Signal()
         finished = Signal()
         take = Signal()
         token = Signal(LOGIT)
         klass_valid = Signal()
         m.d.comb += [
-            take.eq(self.valid & (left != 0)),
+            take.eq(self.valid & some),
             token.value.eq(self.value),
             token.last.eq(left == 1),
             self.klass.valid.eq(klass_valid),
@@ -70,9 +71,9 @@ class LogitOutput(wiring.Component):
         m.d.sync += room.eq((level < DEPTH - self.config.columns_per_requantizer) & ~klass_valid)
         m.d.sync += finished.eq(take & (left == 1))
         with m.If(take):
-            m.d.sync += left.eq(left - 1)
+            m.d.sync += [left.eq(left - 1), some.eq(left != 1)]
         with m.If(self.restart):
-            m.d.sync += left.eq(self.classes)
+            m.d.sync += [left.eq(self.classes), some.eq(self.classes != 0)]
         with m.If(self.klass.ready):
             m.d.sync += klass_valid.eq(0)
         with m.If(finished):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth import Module, Mux, Signal
+from amaranth import Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -26,7 +26,8 @@ class OperandFetch(wiring.Component):
     Ports
     -----
     token : :data:`TOKEN`, in, at clock 0 (when the address is given to the memory)
-    fetched : ``word_bits``, in, at clock ``timing.fetch``
+    fetched, weights : ``word_bits``, in, at clock ``timing.fetch``
+        The fetch registers of the maps' memory and of the program's, which may be the same.
     border : unsigned(activation_bits), in, constant during a layer
     lanes, load, begin : out, one clock later, see :class:`~hw.systolic.array.ShiftAddArray`
 
@@ -41,6 +42,7 @@ class OperandFetch(wiring.Component):
             {
                 "token": In(TOKEN),
                 "fetched": In(config.word_bits),
+                "weights": In(config.word_bits),
                 "border": In(config.activation_bits),
                 "lanes": Out(config.activation_bits).array(config.rows),
                 "load": Out(1),
@@ -59,8 +61,12 @@ class OperandFetch(wiring.Component):
         load = delayed(m, self.token.load, timing.lanes(self.config), "load", reset_less=False)
         begin = delayed(m, self.token.begin, timing.lanes(self.config), "begin", reset_less=False)
         m.d.comb += [self.load.eq(load), self.begin.eq(begin)]
+        word: Value = self.fetched
+        if self.config.program_words:
+            loading = delayed(m, self.token.load, timing.fetch(self.config), "loading", reset_less=False)
+            word = Mux(loading, self.weights, self.fetched)
         for r in range(self.config.rows):
             lane = Signal(a, name=f"lane{r}", reset_less=True)
-            m.d.sync += lane.eq(Mux(outside, self.border, self.fetched.word_select(r, a)))
+            m.d.sync += lane.eq(Mux(outside, self.border, word.word_select(r, a)))
             m.d.comb += self.lanes[r].eq(lane)
         return m

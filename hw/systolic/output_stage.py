@@ -1,18 +1,18 @@
-"""From partial sums to memory words: requantisers, their constants, and the words' assembly."""
+"""From partial sums to memory words: requantisers, and the words' assembly."""
 
 from __future__ import annotations
 
-from amaranth import Cat, Const, Module, Mux, Signal, Value
-from amaranth.hdl import signed, unsigned
-from amaranth.lib import wiring
-from amaranth.lib.memory import Memory
+from amaranth import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import signed
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.memory.main_memory import NO_COLLISION
 from hw.systolic import timing
 from hw.systolic.config import EngineConfig
+from hw.systolic.control import unit_constants
 from hw.systolic.delay import delay_line, delayed
-from hw.systolic.program import ResidualMode, constant_layout
+from hw.systolic.output_constants import phases
+from hw.systolic.program import ResidualMode
 from hw.systolic.requantizer import Requantizer
 
 
@@ -20,8 +20,7 @@ class OutputStage(wiring.Component):
     """``requantizers`` requantisers, each serving ``columns_per_requantizer`` neighbouring columns in turn.
 
     The accumulators keep their sums until the next slot, so a requantiser that serves ``k`` columns needs no buffer,
-    only slots that are ``k`` clocks apart. Requantisers that begin in the same clock share one memory of constants.
-    Early results wait in a delay line until the last one is there.
+    only slots that are ``k`` clocks apart. Early results wait in a delay line until the last one is there.
 
     Parameters
     ----------
@@ -35,15 +34,12 @@ class OutputStage(wiring.Component):
         A slot whose sums are complete was issued in this clock (clock 0).
     pending : out
         Such a slot of an earlier clock has not been stored yet.
-    tile : 10 bits, in
-        Index of the column tile, which selects the constants. Stable while results are under way.
     lane_set, residual_mode, residual_shift, maximum, logits : in, constant during a layer
     residual_due : out
         The residual word of a slot is to be read in this clock.
     fetched : ``word_bits``, in; residual_valid : in
         The memory's fetch register; it holds a residual word in this clock.
-    constant_valid, constant : in
-        Writes the next entry of the constant memories, requantiser by requantiser (``constant_restart`` first).
+    constants : of every requantiser, in, see :class:`~hw.systolic.output_constants.OutputConstants`
     results : ``cols`` lanes of ``activation_bits``, out
         A finished word (or its part), in clock ``timing.write``, with ``results_valid``.
     logit, logit_valid : out
@@ -57,7 +53,6 @@ class OutputStage(wiring.Component):
                 "psums": In(signed(config.acc_width)).array(config.cols),
                 "last": In(1),
                 "pending": Out(1),
-                "tile": In(10),
                 "lane_set": In(2),
                 "residual_mode": In(ResidualMode),
                 "residual_shift": In(5),
@@ -66,9 +61,7 @@ class OutputStage(wiring.Component):
                 "fetched": In(config.word_bits),
                 "residual_due": Out(1),
                 "residual_valid": In(1),
-                "constant_restart": In(1),
-                "constant_valid": In(1),
-                "constant": In(constant_layout(config)),
+                "constants": In(data.ArrayLayout(unit_constants(config), config.requantizers)),
                 "results": Out(config.activation_bits).array(config.cols),
                 "results_valid": Out(1),
                 "logit": Out(signed(config.scaled_width)),
@@ -91,94 +84,42 @@ class OutputStage(wiring.Component):
             with m.If(self.residual_mode == ResidualMode.MAXIMUM):
                 m.d.comb += self.residual_due.eq(last[timing.maximum_read(config)])
 
-        # Where the next constant goes: requantiser fastest, then phase, then tile.
-        counter = Signal(range(config.requantizers))
-        entry = Signal(range(max(2, config.constant_depth * share)))
-        with m.If(self.constant_restart):
-            m.d.sync += [counter.eq(0), entry.eq(0)]
-        with m.Elif(self.constant_valid):
-            m.d.sync += counter.eq(counter + 1)
-            with m.If(counter == config.requantizers - 1):
-                m.d.sync += [counter.eq(0), entry.eq(entry + 1)]
-
-        banks: dict[int, list[int]] = {}
+        phase: dict[int, Value] = {}
         for unit in range(config.requantizers):
-            banks.setdefault(unit * share // config.tile_cols, []).append(unit)
-        for group, units in banks.items():
-            phase = self._phases(m, group, [psum + group + i for i in range(share)], last)
-            enable = Cat(*(self.constant_valid & (counter == unit) for unit in units))
-            layout = self.constant.shape()
-            ready = 2 if config.registered_ram else 1
-            factors, addends = (
-                self._constants(m, name, group, part, Cat(phase[clock - ready], self.tile), entry, enable)
-                for name, part, clock in (
-                    ("factors", self.constant.factor.as_value(), 1),
-                    ("addends", self.constant.as_value()[: layout["factor"].offset], 2),
-                )
-            )
-            for i, unit in enumerate(units):
-                requantizer = Requantizer(config)
-                m.submodules[f"requantizer{unit}"] = requantizer
-                residual = self._residual(m, unit, group)
-                m.d.comb += [
-                    requantizer.acc.eq(_select(phase[0], [self.psums[unit * share + n] for n in range(share)])),
-                    requantizer.factor.as_value().eq(factors[i]),
-                    Cat(requantizer.addend, requantizer.scale_shift).eq(addends[i]),
-                    requantizer.residual_shift.eq(self.residual_shift),
-                    requantizer.maximum.eq(self.maximum),
-                ]
-                if config.max_pool:
-                    with m.If(self.residual_mode == ResidualMode.MAXIMUM):
-                        m.d.comb += requantizer.other.eq(residual)
-                    with m.Else():
-                        m.d.comb += requantizer.residual.eq(residual)
-                else:
+            group = unit * share // config.tile_cols
+            if group not in phase:
+                phase[group] = phases(m, group, [psum + group + i for i in range(share)], last)[0]
+            constants = self.constants[unit]
+            requantizer = Requantizer(config)
+            m.submodules[f"requantizer{unit}"] = requantizer
+            residual = self._residual(m, unit, group)
+            m.d.comb += [
+                requantizer.acc.eq(_select(phase[group], [self.psums[unit * share + n] for n in range(share)])),
+                requantizer.factor.eq(constants.factor),
+                requantizer.addend.eq(constants.addend),
+                requantizer.scale_shift.eq(constants.scale_shift),
+                requantizer.residual_shift.eq(self.residual_shift),
+                requantizer.maximum.eq(self.maximum),
+            ]
+            if config.max_pool:
+                with m.If(self.residual_mode == ResidualMode.MAXIMUM):
+                    m.d.comb += requantizer.other.eq(residual)
+                with m.Else():
                     m.d.comb += requantizer.residual.eq(residual)
-                if unit == 0:
-                    m.d.comb += self.logit.eq(requantizer.total)
-                late = config.result_skew - group
-                waiting = delay_line(m, requantizer.result, late, f"result{unit}")
-                for n in range(share):
-                    m.d.comb += self.results[unit * share + n].eq(waiting[late - n])
+            else:
+                m.d.comb += requantizer.residual.eq(residual)
+            if unit == 0:
+                m.d.comb += self.logit.eq(requantizer.total)
+            late = config.result_skew - group
+            waiting = delay_line(m, requantizer.result, late, f"result{unit}")
+            for n in range(share):
+                m.d.comb += self.results[unit * share + n].eq(waiting[late - n])
         arrived = Cat(*(last[psum + 4 + n] for n in range(share))).any()
         m.d.comb += [
             self.logit_valid.eq(arrived & self.logits),
             self.results_valid.eq(last[timing.write(config)] & ~self.logits),
         ]
         return m
-
-    def _constants(
-        self, m: Module, kind: str, group: int, part: Value, address: Value, entry: Value, enable: Value
-    ) -> list[Value]:
-        """Make the memory of one part of the constants of a bank; return every requantiser's."""
-        config = self.config
-        width = len(part)
-        depth = config.constant_depth * config.columns_per_requantizer
-        memory = Memory(shape=unsigned(width * len(enable)), depth=depth, init=[], attrs=NO_COLLISION)
-        m.submodules[f"{kind}{group}"] = memory
-        write, read = memory.write_port(granularity=width), memory.read_port()
-        m.d.comb += [
-            write.addr.eq(entry),
-            write.data.eq(part.replicate(len(enable))),
-            write.en.eq(enable),
-            read.addr.eq(address),
-        ]
-        data = read.data
-        if config.registered_ram:
-            data = Signal.like(read.data, name=f"{kind}_register{group}", reset_less=True)
-            m.d.sync += data.eq(read.data)
-        return [data.word_select(i, width) for i in range(len(enable))]
-
-    def _phases(self, m: Module, group: int, clocks: list[int], last: list[Value]) -> dict[int, Value]:
-        """Return which of its columns a requantiser has at its clock ``n``, for n = -1 .. 1."""
-        if len(clocks) == 1:
-            return dict.fromkeys(range(-1, 2), Const(0, 0))
-        now = Signal(range(len(clocks)), name=f"phase{group}")
-        for i, clock in enumerate(clocks):
-            with m.If(last[clock - 1]):
-                m.d.comb += now.eq(i)
-        line = delay_line(m, now, 2, f"phase{group}")
-        return {n: line[n + 1] for n in range(-1, 2)}
 
     def _residual(self, m: Module, unit: int, group: int) -> Value:
         """Return the residual operand of the column whose turn it is.

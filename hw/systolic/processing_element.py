@@ -12,12 +12,12 @@ from hw.graph import Alphabet
 from hw.systolic.widths import product_bits, sum_width
 
 
-def borrow(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
+def borrow(alphabet: Alphabet, upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
     """Return by how much a pair's sum is too low, 0 or 1, for the weights of the upper and the lower cell.
 
-    1 where the lower weight is negative, whatever the upper one is.
+    1 where the lower weight is negative, whatever the upper one is; a multiplier's sum is exact.
     """
-    return (lower < 0).astype(np.int64) + 0 * upper
+    return ((lower < 0) & alphabet.shifts).astype(np.int64) + 0 * upper
 
 
 class CellPair(wiring.Component):
@@ -65,6 +65,8 @@ class CellPair(wiring.Component):
     """
 
     def __init__(self, activation_bits: int, alphabet: Alphabet) -> None:
+        if not alphabet.shifts:
+            raise ValueError(f"a shift-add cell has no alphabet {alphabet}")
         if not 1 <= activation_bits <= 8:
             raise ValueError(f"activation_bits must be 1..8, got {activation_bits}")
         self.activation_bits = activation_bits
@@ -84,7 +86,7 @@ class CellPair(wiring.Component):
     def model(self, weights: np.ndarray, activations: np.ndarray) -> np.ndarray:
         """Return ``total`` for weight values ``(2,)`` and activations ``(n, 2)``, as int64 ``(n,)``."""
         weights = np.asarray(weights, np.int64)
-        return np.asarray(activations, np.int64) @ weights - borrow(weights[0], weights[1])
+        return np.asarray(activations, np.int64) @ weights - borrow(self.alphabet, weights[0], weights[1])
 
     def cycles(self) -> int:
         """Return the latency from activations to ``total`` in clocks."""

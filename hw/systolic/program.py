@@ -1,19 +1,20 @@
 """The layer program: a linear stream of instructions, constants and weights in main memory.
 
-Version 2. Every instruction is 64 bits, stored in ``ceil(64 / word_bits)`` consecutive memory words, least
+Version 3. Every instruction is 64 bits, stored in ``ceil(64 / word_bits)`` consecutive memory words, least
 significant word first; the opcode is in the lowest four bits. ``docs/program.md`` describes the format.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from amaranth.lib import data
 
+from hw.graph import Alphabet
 from hw.systolic.config import EngineConfig
 
-VERSION = 2
+VERSION = 3
 """Version of the program format; an engine refuses any other."""
 
 INSTRUCTION_BITS = 64
@@ -46,8 +47,13 @@ class ResidualMode(enum.IntEnum):
     MAXIMUM = 2
 
 
-HEADER = data.StructLayout({"opcode": 4, "version": 8, "rows": 8, "cols": 8, "activation_bits": 4, "code_bits": 3})
-"""Says what the program was compiled for. An engine of another shape or version stops with an error."""
+HEADER = data.StructLayout(
+    {"opcode": 4, "version": 8, "rows": 8, "cols": 8, "activation_bits": 4, "code_bits": 4, "alphabet": 6, "words": 16}
+)
+"""Says what the program was compiled for. An engine of another shape or version stops with an error.
+
+``alphabet`` is :func:`alphabet_number`, ``words`` the program's length, its checksum (:func:`closing_word`) included.
+"""
 
 CONSTANTS = data.StructLayout({"opcode": 4, "count": 16})
 """``count`` output constants follow (:func:`constant_layout`), in the order of the requantisers."""
@@ -164,6 +170,32 @@ LAYOUTS: Mapping[Opcode, data.StructLayout] = {
 }
 
 _SIGNED = ("x", "y")
+
+
+def alphabet_number(alphabet: Alphabet) -> int:
+    """Return a header's number of an alphabet: kind (0 with zero, 1 without, 2 integers) and largest shift."""
+    kind = 2 if not alphabet.shifts else 0 if alphabet.has_zero else 1
+    return kind << 4 | alphabet.max_shift
+
+
+def closing_word(words: Sequence[int], config: EngineConfig) -> int:
+    """Return the last word of a program, which brings both sums of its checksum to zero.
+
+    The lanes of all words in turn are added up, and so are the sums (Fletcher's checksum), both in ``activation_bits``
+    bits. It finds a changed lane, two that were exchanged, and a missing end.
+    """
+    a, lanes = config.activation_bits, config.rows
+    first = second = 0
+    for word in words:
+        for lane in range(lanes):
+            first += word >> (a * lane)
+            second += first
+    for _ in range(lanes - 2):
+        second += first
+    before = -(second + first)
+    after = -(first + before)
+    mask = (1 << a) - 1
+    return ((before & mask) | (after & mask) << a) << a * (lanes - 2)
 
 
 def instruction_words(config: EngineConfig) -> int:

@@ -25,19 +25,21 @@ from hw.systolic.program import (
     TILE,
     VERSION,
     Opcode,
+    alphabet_number,
     constant_layout,
     constant_words,
     instruction_words,
 )
 
 
-class Error(enum.Enum, shape=2):  # type: ignore[call-arg]
+class Error(enum.Enum, shape=3):  # type: ignore[call-arg]
     """Why the engine stopped."""
 
     NONE = 0
     VERSION = 1
     SHAPE = 2
     OPCODE = 3
+    CHECKSUM = 4
 
 
 class Sequencer(wiring.Component):
@@ -58,6 +60,7 @@ class Sequencer(wiring.Component):
     Ports
     -----
     fetched : the memory's fetch register, in
+    intact : in; the program arrived as it was sent
     read_free : in; the read port is free
     request, address, load, load_begins : out
         Reads ``address`` in this clock; ``load``: the word is weights for the array, the first ones of a pass.
@@ -72,6 +75,7 @@ class Sequencer(wiring.Component):
     pending : in; results of slots issued before this clock are still to be stored
     room : in; logits can be taken
     input_start, input_fields, input_busy : the image loader
+    input_cluster : out; whose image it takes
     constant_restart, constant_valid, constant : to the output stage
     begins, busy, done, error : out; an inference begins, is running, ends in this clock; why the engine stopped
 
@@ -85,10 +89,11 @@ class Sequencer(wiring.Component):
         super().__init__(
             {
                 "fetched": In(config.word_bits),
+                "intact": In(1),
                 "read_free": In(1),
                 "request": Out(1),
                 "fetching": Out(1),
-                "address": Out(config.address_bits),
+                "address": Out(config.program_bits),
                 "load": Out(1),
                 "load_begins": Out(1),
                 "operand": Out(OPERAND),
@@ -113,6 +118,7 @@ class Sequencer(wiring.Component):
                 "input_start": Out(1),
                 "input_fields": Out(INPUT),
                 "input_busy": In(1),
+                "input_cluster": Out(range(config.clusters)),
                 "constant_restart": Out(1),
                 "constant_valid": Out(1),
                 "constant": Out(constant_layout(config)),
@@ -128,7 +134,7 @@ class Sequencer(wiring.Component):
         config = self.config
         bits = config.address_bits
 
-        counter = Signal(bits)
+        counter = Signal(config.program_bits)
         buffer = Signal(INSTRUCTION_BITS)
 
         def view(layout: data.StructLayout) -> data.View[data.StructLayout]:
@@ -146,11 +152,29 @@ class Sequencer(wiring.Component):
         y_offset = Signal(config.coordinate_bits, reset_less=True)
         loops = Signal(config.coordinate_bits, reset_less=True)
         layer_begins = Signal()
-        tile_begins = Signal()
+        # These registers are wide: they take the instruction a clock after it was decoded, long before the next one.
+        take_operand, take_result, take_tile, take_strip = (
+            Signal(name=f"take_{what}") for what in ("operand", "result", "tile", "strip")
+        )
         # No room for logits. A clock late: tiles are further apart than that.
         held = Signal()
         m.d.sync += held.eq((result.classes != 0) & ~self.room)
-        m.d.sync += layer_begins.eq(0)
+        m.d.sync += [take_operand.eq(0), take_result.eq(0), take_tile.eq(0), take_strip.eq(0)]
+        steps = view(STRIP)
+        with m.If(take_operand):
+            m.d.sync += [*kept(operand, view(OPERAND), config), loops.eq(0)]
+            for offset in (input_offset, output_offset, residual_offset, y_offset):
+                m.d.sync += offset.eq(0)
+        m.d.sync += layer_begins.eq(take_result)
+        with m.If(take_result):
+            m.d.sync += kept(result, view(RESULT), config)
+        with m.If(take_strip):
+            m.d.sync += [
+                input_offset.eq(input_offset + steps.input_step),
+                y_offset.eq(y_offset + steps.y_step),
+                output_offset.eq(output_offset + steps.output_step),
+                residual_offset.eq(residual_offset + steps.residual_step),
+            ]
         m.d.comb += [
             self.address.eq(counter),
             self.operand.eq(operand),
@@ -170,7 +194,8 @@ class Sequencer(wiring.Component):
         weights_left = Signal(range(config.weight_words + 1))
         error = Signal(Error)
         busy = Signal()
-        m.d.comb += [self.error.eq(error), self.busy.eq(busy)]
+        cluster = Signal(range(config.clusters))
+        m.d.comb += [self.error.eq(error), self.busy.eq(busy), self.input_cluster.eq(cluster)]
 
         # Compared a clock before they are asked for: the comparison is wide, and nobody waits for it.
         header = view(HEADER)
@@ -182,6 +207,7 @@ class Sequencer(wiring.Component):
                 & (header.cols == config.cols)
                 & (header.activation_bits == config.activation_bits)
                 & (header.code_bits == config.alphabet.bits)
+                & (header.alphabet == alphabet_number(config.alphabet))
             ),
         ]
 
@@ -225,25 +251,22 @@ class Sequencer(wiring.Component):
                         m.d.sync += [constants.eq(1), constants_left.eq(view(CONSTANTS).count)]
 
                     with m.Case(Opcode.INPUT):
-                        m.d.comb += self.input_start.eq(quiet)
                         go_on("DECODE")
                         with m.If(quiet):
-                            go_on("IMAGE")
+                            go_on("BEGIN")
 
                     with m.Case(Opcode.OPERAND):
-                        with m.If(quiet):
-                            m.d.sync += [*kept(operand, view(OPERAND), config), loops.eq(0)]
-                            for offset in (input_offset, output_offset, residual_offset, y_offset):
-                                m.d.sync += offset.eq(0)
-                        with m.Else():
+                        m.d.sync += take_operand.eq(quiet)
+                        with m.If(~quiet):
                             go_on("DECODE")
 
                     with m.Case(Opcode.RESULT):
-                        m.d.sync += [*kept(result, view(RESULT), config), layer_begins.eq(1)]
+                        m.d.sync += take_result.eq(1)
 
                     with m.Case(Opcode.TILE):
-                        m.d.comb += tile_begins.eq(~self.last_pass & ~self.pending)
-                        with m.If(~tile_begins):
+                        waits = self.last_pass | self.pending
+                        m.d.sync += take_tile.eq(~waits)
+                        with m.If(waits):
                             go_on("DECODE")
 
                     with m.Case(Opcode.PASS):
@@ -256,25 +279,21 @@ class Sequencer(wiring.Component):
                             go_on("DECODE")
 
                     with m.Case(Opcode.STRIP):
-                        steps = view(STRIP)
-                        m.d.sync += [
-                            input_offset.eq(input_offset + steps.input_step),
-                            y_offset.eq(y_offset + steps.y_step),
-                            output_offset.eq(output_offset + steps.output_step),
-                            residual_offset.eq(residual_offset + steps.residual_step),
-                        ]
+                        m.d.sync += take_strip.eq(1)
 
                     with m.Case(Opcode.LOOP):
                         loop = view(LOOP)
                         with m.If(loops != loop.count):
-                            m.d.sync += [counter.eq(loop.target), loops.eq(loops + 1)]
+                            m.d.sync += loops.eq(loops + 1)
+                            go_on("JUMP")
                         with m.Else():
                             m.d.sync += loops.eq(0)
 
                     with m.Case(Opcode.END):
                         m.d.comb += self.done.eq(quiet)
                         with m.If(quiet):
-                            m.d.sync += [busy.eq(0), counter.eq(view(END).target)]
+                            m.d.sync += busy.eq(0)
+                            go_on("JUMP")
                         with m.Else():
                             go_on("DECODE")
 
@@ -284,12 +303,20 @@ class Sequencer(wiring.Component):
 
             with m.State("CHECK"):
                 go_on("FETCH")
-                with m.If(~known):
+                with m.If(~self.intact):
+                    m.d.sync += error.eq(Error.CHECKSUM)
+                    go_on("ERROR")
+                with m.Elif(~known):
                     m.d.sync += error.eq(Error.VERSION)
                     go_on("ERROR")
                 with m.Elif(~fits):
                     m.d.sync += error.eq(Error.SHAPE)
                     go_on("ERROR")
+
+            with m.State("JUMP"):
+                # ``LOOP`` and ``END`` have their target in the same place.
+                m.d.sync += counter.eq(view(END).target)
+                go_on("FETCH")
 
             with m.State("CONSTANT"):
                 m.d.comb += self.constant_valid.eq(1)
@@ -298,11 +325,19 @@ class Sequencer(wiring.Component):
                 with m.If(constants_left == 1):
                     m.d.sync += constants.eq(0)
 
+            with m.State("BEGIN"):
+                m.d.comb += self.input_start.eq(1)
+                go_on("IMAGE")
+
             with m.State("IMAGE"):
-                m.d.comb += self.begins.eq(~self.input_busy)
                 with m.If(~self.input_busy):
-                    m.d.sync += busy.eq(1)
-                    go_on("FETCH")
+                    with m.If(cluster == config.clusters - 1):
+                        m.d.comb += self.begins.eq(1)
+                        m.d.sync += [busy.eq(1), cluster.eq(0)]
+                        go_on("FETCH")
+                    with m.Else():
+                        m.d.sync += cluster.eq(cluster + 1)
+                        go_on("BEGIN")
 
             with m.State("WEIGHTS"):
                 m.d.comb += [
@@ -326,7 +361,7 @@ class Sequencer(wiring.Component):
             with m.State("ERROR"):
                 m.d.sync += busy.eq(0)
 
-        self._tile(m, view(TILE), tile_begins, output_offset, residual_offset)
+        self._tile(m, view(TILE), take_tile, output_offset, residual_offset)
         return m
 
     def _take(self, m: Module, buffer: Signal, part: Signal) -> None:

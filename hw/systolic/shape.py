@@ -27,15 +27,31 @@ _WIDEST: dict[str, Any] = {
 
 
 def smallest_alphabet(network: Network) -> Alphabet:
-    """Return the smallest S3 alphabet that has every weight value of a network."""
+    """Return the alphabet of the smallest cells that have every weight value of a network.
+
+    A network with S3 and DenseShift layers of 3 bits gets ``s3-4-max8``: the cells of 4-bit codes, less the shifts that
+    nobody needs. Integer weights (a rival's) get as many bits as they need.
+    """
     values: set[int] = set()
     for node in network.nodes:
         if isinstance(node, Convolution | Logits):
             values |= set(node.weight.ravel().tolist())
     for bits in range(2, 6):
-        if values <= set(Alphabet.s3(bits).values):
-            return Alphabet.s3(bits)
+        alphabet = Alphabet.s3(bits)
+        if values <= set(alphabet.values):
+            largest = max(abs(value) for value in values | {1}).bit_length() - 1
+            return alphabet if bits < 4 or largest == alphabet.max_shift else Alphabet.s3(bits, largest)
+    if _integer_weights(network):
+        return Alphabet.integer(max(_signed_bits(value) for value in values))
     raise CompileError(f"the weight {max(values, key=abs)} is in no alphabet of 2 to 5 bits")
+
+
+def _integer_weights(network: Network) -> bool:
+    return any(isinstance(n, Convolution | Logits) and not n.alphabet.shifts for n in network.nodes)
+
+
+def _signed_bits(value: int) -> int:
+    return max(2, (value if value >= 0 else ~value).bit_length() + 1)
 
 
 def fit_widths(network: Network, config: EngineConfig) -> EngineConfig:
@@ -64,25 +80,19 @@ def fit_widths(network: Network, config: EngineConfig) -> EngineConfig:
     )
 
 
-def choose_config(network: Network, device: Device) -> EngineConfig:
-    """Return an engine for a network on a device: 8 x 8 cells, on an iCE40 without SPRAM 8 x 4.
+def base_config(network: Network, device: Device) -> EngineConfig:
+    """Return a small engine for a device that can do whatever the network needs: 8 x 8 cells, without SPRAM 8 x 4.
 
-    Widths come from the network's weights. On an iCE40 the array is one tile and the class is left to the host.
-
-    Raises
-    ------
-    CompileError
-        If the network does not fit the device's memory, with the numbers.
+    On an iCE40 the array is one tile and the class is left to the host. On an ECP5 the program has a memory of its own.
     """
-    alphabet = smallest_alphabet(network)
     spram = device.sprams > 0
     ice = device.family is Family.ICE40
     cols = 4 if ice and not spram else 8
-    base = EngineConfig(
+    return EngineConfig(
         rows=8,
         cols=cols,
         activation_bits=8,
-        alphabet=alphabet,
+        alphabet=smallest_alphabet(network),
         **_WIDEST,
         output_shift=20,
         columns_per_requantizer=2,
@@ -90,16 +100,39 @@ def choose_config(network: Network, device: Device) -> EngineConfig:
         constant_depth=1024,
         memory_words=16384 if spram else 1 << 16,
         memory=MemoryKind.SPRAM if spram else MemoryKind.BLOCK,
+        program_words=0 if ice else 1 << 16,
         tile_rows=8 if ice else 2,
         tile_cols=cols if ice else 2,
         registered_ram=not ice,
         argmax=not ice,
     )
-    config = fit_widths(network, base)
-    if spram:
-        compile_network(network, config)
+
+
+def fit_memory(network: Network, config: EngineConfig, device: Device) -> EngineConfig:
+    """Return ``config`` with as much block RAM as the network needs.
+
+    Raises
+    ------
+    CompileError
+        If the network does not fit, with the numbers.
+    """
+    compiled = compile_network(network, config)
+    if config.memory is MemoryKind.SPRAM:
         return config
-    used = compile_network(network, config).memory_words
-    # Block RAM comes in powers of two here: half-used blocks cost nothing more.
-    words = max(64, 1 << (used - 1).bit_length())
-    return replace(config, memory_words=words)
+    # Whole blocks: half-used ones cost nothing more.
+    block = 256 if device.family is Family.ICE40 else 512
+    words = -(-compiled.memory_words // block) * block
+    if not config.program_words:
+        return replace(config, memory_words=words)
+    return replace(config, memory_words=words, program_words=-(-len(compiled.words) // block) * block)
+
+
+def choose_config(network: Network, device: Device) -> EngineConfig:
+    """Return a small engine for a network on a device (:func:`base_config`), no wider than the network needs.
+
+    Raises
+    ------
+    CompileError
+        If the network does not fit the device's memory, with the numbers.
+    """
+    return fit_memory(network, fit_widths(network, base_config(network, device)), device)

@@ -8,7 +8,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.systolic.config import EngineConfig
-from hw.systolic.processing_element import CellPair
+from hw.systolic.multiplier import cell_pair
 from hw.systolic.widths import sum_width
 
 
@@ -115,7 +115,7 @@ class Tile(wiring.Component):
         config, token = self.config, self.row_i
         sums: list[Value] = []
         for pair in range(config.tile_rows // 2):
-            cells = CellPair(config.activation_bits, config.alphabet)
+            cells = cell_pair(config.activation_bits, config.alphabet)
             m.submodules[f"cells_{pair}_{column}"] = cells
             upper, lower = token.lanes[2 * pair], token.lanes[2 * pair + 1]
             m.d.comb += [

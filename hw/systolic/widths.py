@@ -6,7 +6,7 @@ from hw.graph import Alphabet
 
 
 def product_bits(activation_bits: int, alphabet: Alphabet) -> int:
-    """Width in bits of the magnitude of one product."""
+    """Width in bits of the magnitude of one product of a shift-add cell."""
     return activation_bits + alphabet.max_shift
 
 
@@ -20,5 +20,6 @@ def sum_width(activation_bits: int, alphabet: Alphabet, rows: int) -> int:
 
     See :func:`~hw.systolic.processing_element.borrow`.
     """
-    most = rows * ((1 << activation_bits) - 1 << alphabet.max_shift)
-    return signed_width(-most - rows // 2, most)
+    most = rows * ((1 << activation_bits) - 1)
+    borrows = rows // 2 if alphabet.shifts else 0
+    return signed_width(most * alphabet.values[0] - borrows, most * alphabet.values[-1])

@@ -24,7 +24,7 @@ class Board(Elaboratable):
     def __init__(self, config):
         self.receiver = UartReceiver(DIVISOR)
         self.transmitter = UartTransmitter(DIVISOR)
-        self.link = FrameLink(timeout_bits=12)
+        self.link = FrameLink(timeout_bits=12, images=config.clusters)
         self.engine = Engine(config)
 
     def elaborate(self, platform):
@@ -43,6 +43,61 @@ class Board(Elaboratable):
         return m
 
 
+class Wire:
+    """Both ends of the serial line, in Amaranth's simulator."""
+
+    def __init__(self, ctx, dut):
+        self.ctx, self.dut = ctx, dut
+
+    async def send(self, data):
+        for byte in data:
+            for bit in [0, *(byte >> i & 1 for i in range(8)), 1]:
+                self.ctx.set(self.dut.receiver.rx, bit)
+                await self.ctx.tick().repeat(DIVISOR)
+
+    async def receive(self, count):
+        data = []
+        for _ in range(count):
+            waited = 0
+            while self.ctx.get(self.dut.transmitter.tx):
+                await self.ctx.tick()
+                waited += 1
+                assert waited < 20000, "no answer"
+            await self.ctx.tick().repeat(DIVISOR + DIVISOR // 2)
+            byte = 0
+            for i in range(8):
+                byte |= self.ctx.get(self.dut.transmitter.tx) << i
+                await self.ctx.tick().repeat(DIVISOR)
+            data.append(byte)
+        return bytes(data)
+
+
+def test_a_frame_has_an_image_for_every_cluster():
+    network = random_network(1)
+    config = make_config(memory_words=256, program_words=1024, clusters=2)
+    compiled = compile_network(network, config)
+    images = random_images(network, 1, 4)
+    wanted = network.run(images)[network.logits.name]
+    dut = Board(config)
+    host = Host(network.classes, images=2)
+    seen = []
+
+    async def testbench(ctx):
+        wire = Wire(ctx, dut)
+        ctx.set(dut.receiver.rx, 1)
+        await ctx.tick().repeat(20)
+        await wire.send(host.load(pack_memory(compiled)))
+        host.check_load(await wire.receive(host.load_size))
+        for batch in (images[:2], images[2:]):
+            await wire.send(host.infer(b"".join(pack_image(image) for image in batch)))
+            seen.extend(host.answers(await wire.receive(host.answer_size)))
+
+    simulate(dut, testbench)
+    assert [answer.logits for answer in seen] == wanted.tolist()
+    assert [answer.klass for answer in seen] == np.argmax(wanted, axis=1).tolist()
+    assert {answer.cycles for answer in seen} == {compiled.predicted_cycles}
+
+
 def test_a_network_is_loaded_images_are_answered_and_errors_do_not_hang():
     network = random_network(1)
     config = make_config(memory_words=1024)
@@ -54,31 +109,21 @@ def test_a_network_is_loaded_images_are_answered_and_errors_do_not_hang():
     seen = []
 
     async def testbench(ctx):
-        async def send(data):
-            for byte in data:
-                for bit in [0, *(byte >> i & 1 for i in range(8)), 1]:
-                    ctx.set(dut.receiver.rx, bit)
-                    await ctx.tick().repeat(DIVISOR)
-
-        async def receive(count):
-            data = []
-            for _ in range(count):
-                waited = 0
-                while ctx.get(dut.transmitter.tx):
-                    await ctx.tick()
-                    waited += 1
-                    assert waited < 20000, "no answer"
-                await ctx.tick().repeat(DIVISOR + DIVISOR // 2)
-                byte = 0
-                for i in range(8):
-                    byte |= ctx.get(dut.transmitter.tx) << i
-                    await ctx.tick().repeat(DIVISOR)
-                data.append(byte)
-            return bytes(data)
-
+        wire = Wire(ctx, dut)
+        send, receive = wire.send, wire.receive
         ctx.set(dut.receiver.rx, 1)
         await ctx.tick().repeat(20)
-        await send(host.load(pack_memory(compiled)))
+        # A program that stops in the middle, one with a wrong bit, and the right one.
+        memory = pack_memory(compiled)
+        await send(host.load(memory)[:50])
+        assert (await receive(3))[:3] == b"\x5aE\x02"
+        wrong = bytearray(memory)
+        wrong[len(memory) // 2] ^= 4
+        await send(host.load(bytes(wrong)))
+        host.check_load(await receive(host.load_size))
+        await send(host.status())
+        assert await receive(4) == b"\x5aS\x04\x01"
+        await send(host.load(memory))
         host.check_load(await receive(host.load_size))
         for image in images:
             await send(host.infer(pack_image(image)))

@@ -33,7 +33,7 @@ def test_generate_writes_readable_verilog(digits, tmp_path):
     assert result.exit_code == 0, result.output
     text = (tmp_path / "build" / "engine.v").read_text()
     assert text.startswith("// shiftforge engine for small_resnet-digits")
-    assert "module \\shiftforge_engine.array.tile_0_0.cells_0_0" in text
+    assert "module \\shiftforge_engine.cluster0.array.tile_0_0.cells_0_0" in text
     assert "next: shiftforge simulate" in result.output
 
 

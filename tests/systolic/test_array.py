@@ -6,16 +6,18 @@ from hypothesis import strategies as st
 from hw.graph import Alphabet
 from hw.systolic.array import ShiftAddArray
 from hw.systolic.compiler.assemble import weight_words
+from hw.systolic.multiplier import cell_pair
 from hw.systolic.processing_element import CellPair, borrow
 from hw.systolic.widths import sum_width
 from tests.systolic.support import make_config, simulate
 
-ALPHABETS = [Alphabet.s3(b) for b in (2, 3, 4, 5)] + [Alphabet.dense(b) for b in (2, 3)]
+ALPHABETS = [Alphabet.s3(b) for b in (2, 3, 4, 5)] + [Alphabet.s3(4, 3)] + [Alphabet.dense(b) for b in (2, 3)]
+RIVALS = [Alphabet.integer(4), Alphabet.integer(8)]
 
 
 def run_cells(alphabet, bits, weights, activations):
     """Return the pair's sums for the activations, one a clock."""
-    dut = CellPair(bits, alphabet)
+    dut = cell_pair(bits, alphabet)
     got = []
 
     async def testbench(ctx):
@@ -35,7 +37,7 @@ def run_cells(alphabet, bits, weights, activations):
     return dut, got[dut.cycles() - 1 : dut.cycles() - 1 + len(activations)]
 
 
-@pytest.mark.parametrize("alphabet", ALPHABETS, ids=str)
+@pytest.mark.parametrize("alphabet", ALPHABETS + RIVALS, ids=str)
 def test_a_pair_of_cells_equals_multiplication_for_all_weights(alphabet):
     values = alphabet.values if alphabet.bits < 4 else alphabet.values[:: max(1, len(alphabet.values) // 7)]
     activations = np.array([(0, 0), (255, 255), (255, 0), (0, 255), (1, 2), (170, 85)])
@@ -48,7 +50,7 @@ def test_a_pair_of_cells_equals_multiplication_for_all_weights(alphabet):
 @settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_a_pair_of_cells_equals_multiplication_at_every_width(data):
-    alphabet = data.draw(st.sampled_from(ALPHABETS))
+    alphabet = data.draw(st.sampled_from(ALPHABETS + RIVALS))
     bits = data.draw(st.integers(1, 8))
     weights = data.draw(st.tuples(*[st.sampled_from(alphabet.values)] * 2))
     one = st.integers(0, (1 << bits) - 1)
@@ -59,7 +61,7 @@ def test_a_pair_of_cells_equals_multiplication_at_every_width(data):
 
 def test_the_borrow_is_where_the_sum_is_one_too_low():
     upper, lower = np.array([1, 1, -1, -1, -1, 0, 0]), np.array([1, -1, 1, -1, 0, -1, 0])
-    assert borrow(upper, lower).tolist() == [0, 1, 0, 1, 0, 1, 0]
+    assert borrow(Alphabet.s3(3), upper, lower).tolist() == [0, 1, 0, 1, 0, 1, 0]
 
 
 def test_the_sum_width_holds_the_extremes_and_no_bit_more():
@@ -71,7 +73,7 @@ def test_the_sum_width_holds_the_extremes_and_no_bit_more():
     ("rows", "cols", "tile_rows", "tile_cols"),
     [(8, 8, 2, 2), (8, 8, 8, 8), (4, 2, 2, 1), (8, 4, 4, 2), (16, 8, 4, 4)],
 )
-@pytest.mark.parametrize("alphabet", [Alphabet.s3(3), Alphabet.dense(3), Alphabet.s3(5)], ids=str)
+@pytest.mark.parametrize("alphabet", [Alphabet.s3(3), Alphabet.dense(3), Alphabet.s3(5), Alphabet.integer(8)], ids=str)
 def test_the_array_takes_weights_right_behind_activations_and_activations_right_behind_weights(
     rows, cols, tile_rows, tile_cols, alphabet
 ):

@@ -25,13 +25,17 @@ def test_every_random_network_compiles_for_both_families_and_maps_do_not_overlap
         deaths = dict(births)
         for i, node in enumerate(network.nodes):
             deaths |= dict.fromkeys(node.inputs, i)
+        # An output may lie where its residual operand was, word for word, if nobody else needs that.
+        added = {node.output: getattr(node, "residual", None) for node in network.nodes}
         items = list(compiled.layouts.items())
-        assert min(m.base for _, m in items) >= len(compiled.words)
+        assert compiled.config.program_words or min(m.base for _, m in items) >= len(compiled.words)
         for i, (a, first) in enumerate(items):
             for b, second in items[i + 1 :]:
                 together = births[a] <= deaths[b] and births[b] <= deaths[a]
                 apart = first.base + first.words <= second.base or second.base + second.words <= first.base
-                assert apart or not together, (a, b)
+                old, new = (a, b) if births[a] < births[b] else (b, a)
+                replaced = added.get(new) == old and deaths[old] == births[new] and first.base == second.base
+                assert apart or not together or replaced, (a, b)
 
 
 def test_the_configuration_survives_json():
@@ -43,7 +47,9 @@ def test_the_configuration_survives_json():
     ("changes", "message"),
     [
         ({"acc_width": 12}, r"needs sums of 1\d bits, the engine has 12"),
-        ({"memory_words": 1024}, "memory words .* the engine has 1024"),
+        ({"program_words": 0, "memory_words": 1024}, "memory words .* the engine has 1024"),
+        ({"memory_words": 128}, r"the maps need \d+ memory words, the engine has 128"),
+        ({"program_words": 256}, r"the program needs \d+ words, the program memory has 256"),
         ({"alphabet": Alphabet.s3(2)}, "has the weight -4, the engine's cells know s3-2"),
         ({"output_shift": 1, "scaled_width": 23}, r"shifts by \d, the engine by at most 1"),
         ({"min_residual_shift": 0, "max_residual_shift": 2}, r"needs a residual shift of \d+, the engine has 2"),

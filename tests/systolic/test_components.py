@@ -6,7 +6,8 @@ from hw.memory import MainMemory
 from hw.systolic.accumulator import Accumulator
 from hw.systolic.argmax import Argmax
 from hw.systolic.image_loader import ImageLoader
-from hw.systolic.program import Opcode, encode
+from hw.systolic.load_checksum import LoadChecksum
+from hw.systolic.program import Opcode, closing_word, encode
 from hw.systolic.requantizer import Requantizer
 from tests.systolic.support import make_config, simulate
 
@@ -221,3 +222,34 @@ def test_an_instruction_field_that_does_not_fit_is_named():
 def test_a_wrong_configuration_says_what_is_wrong(changes, message):
     with pytest.raises(ValueError, match=message):
         make_config(**changes)
+
+
+def test_the_checksum_finds_a_changed_lane_exchanged_lanes_and_a_missing_end():
+    config = make_config()
+    rng = np.random.default_rng(0)
+    words = [int(w) for w in rng.integers(0, 2**63, 20)]
+    lanes = [word >> 8 * lane & 255 for word in [*words, closing_word(words, config)] for lane in range(config.rows)]
+    changed, exchanged = list(lanes), list(lanes)
+    changed[33] ^= 16
+    exchanged[40], exchanged[41] = exchanged[41], exchanged[40]
+    assert lanes[40] != lanes[41]
+    dut = LoadChecksum(config)
+    seen = []
+
+    async def testbench(ctx):
+        for program in (lanes, changed, exchanged, lanes[:-8], [], lanes):
+            ctx.set(dut.restart, 1)
+            await ctx.tick()
+            ctx.set(dut.restart, 0)
+            for lane in program:
+                ctx.set(dut.lane, lane)
+                ctx.set(dut.valid, 1)
+                await ctx.tick()
+                ctx.set(dut.valid, 0)
+                if rng.integers(2):
+                    await ctx.tick()
+            await ctx.tick().repeat(dut.cycles())
+            seen.append(ctx.get(dut.intact))
+
+    simulate(dut, testbench)
+    assert seen == [1, 0, 0, 0, 1, 1]

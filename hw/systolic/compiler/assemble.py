@@ -9,7 +9,18 @@ import numpy as np
 from hw.systolic.compiler.layout import ImageLayout
 from hw.systolic.compiler.plan import ChannelConstants, CompileError, LayerPlan, PassPlan, TilePlan
 from hw.systolic.config import EngineConfig
-from hw.systolic.program import VERSION, Opcode, constant_layout, constant_words, encode, factor_layout, split
+from hw.systolic.program import (
+    VERSION,
+    Opcode,
+    alphabet_number,
+    closing_word,
+    constant_layout,
+    constant_words,
+    encode,
+    factor_layout,
+    instruction_words,
+    split,
+)
 
 
 @dataclass(frozen=True)
@@ -40,14 +51,7 @@ class Assembler:
     def program(self, image: ImageLayout, layers: list[LayerPlan]) -> Program:
         """Return the program that takes an image and runs the layers, for ever."""
         config = self.config
-        self._emit(
-            Opcode.HEADER,
-            version=VERSION,
-            rows=config.rows,
-            cols=config.cols,
-            activation_bits=config.activation_bits,
-            code_bits=config.alphabet.bits,
-        )
+        self.words += self._header(0)
         tiles = [tile for layer in layers for tile in layer.tiles]
         unique = _unique_constants(tiles)
         if len(unique) > config.constant_depth:
@@ -71,11 +75,27 @@ class Assembler:
         for layer in layers:
             self._layer(layer, unique)
         self._emit(Opcode.END, target=start)
+        self.words[: instruction_words(config)] = self._header(len(self.words) + 1)
+        self.words.append(closing_word(self.words, config))
         return Program(
             self.words,
             self.constant_words,
             self.weight_words,
             len(self.words) - self.constant_words - self.weight_words,
+        )
+
+    def _header(self, words: int) -> list[int]:
+        config = self.config
+        return encode(
+            Opcode.HEADER,
+            config,
+            version=VERSION,
+            rows=config.rows,
+            cols=config.cols,
+            activation_bits=config.activation_bits,
+            code_bits=config.alphabet.bits,
+            alphabet=alphabet_number(config.alphabet),
+            words=words,
         )
 
     def _emit(self, opcode: Opcode, **fields: int) -> None:

@@ -50,8 +50,9 @@ class CompiledNetwork:
 
     @property
     def memory_words(self) -> int:
-        """Words of main memory in use, maps included."""
-        return max([len(self.words), *(layout.base + layout.words for layout in self.layouts.values())])
+        """Words of main memory in use, maps included (and the program, where it lies there too)."""
+        program = 0 if self.config.program_words else len(self.words)
+        return max([program, *(layout.base + layout.words for layout in self.layouts.values())])
 
     @property
     def busy(self) -> float:
@@ -103,7 +104,12 @@ def compile_network(network: Network, config: EngineConfig) -> CompiledNetwork:
     layouts = choose_layouts(network, config)
     # The program's length does not depend on addresses: assemble once to know where the maps begin.
     program, _, _ = _assemble(network, layouts, config)
-    layouts, end = place(network, layouts, len(program.words))
+    words = len(program.words)
+    if config.program_words and words > config.program_words:
+        raise CompileError(f"the program needs {words} words, the program memory has {config.program_words}")
+    layouts, end = place(network, layouts, 0 if config.program_words else words)
+    if config.program_words and end > config.memory_words:
+        raise CompileError(f"the maps need {end} memory words, the engine has {config.memory_words}")
     if end > config.memory_words:
         raise CompileError(
             f"the network needs {end} memory words ({len(program.words)} of program and weights, "

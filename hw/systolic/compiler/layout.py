@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hw.graph import Network, Tensor
-from hw.graph.ops import Convolution, Logits
+from hw.graph.ops import Add, Convolution, Logits, Node
 from hw.systolic.compiler.plan import CompileError
 from hw.systolic.config import EngineConfig
 
@@ -113,6 +113,9 @@ def _image_layout(network: Network, tensor: Tensor, config: EngineConfig) -> Ima
 def place(network: Network, layouts: dict[str, Layout], base: int) -> tuple[dict[str, Layout], int]:
     """Give every map an address from ``base`` on; maps that are not alive together may share words.
 
+    A map takes the place of the residual operand that is added to it, if nobody needs that one any more: a pixel's
+    residual is read before its result is written.
+
     Returns
     -------
     layouts, end
@@ -126,6 +129,7 @@ def place(network: Network, layouts: dict[str, Layout], base: int) -> tuple[dict
             dies[node.output] = i
         for name in node.inputs:
             dies[name] = i
+    makers = {node.output: node for node in network.nodes if node.output in layouts}
     placed: dict[str, Layout] = {}
     for name in sorted(order, key=lambda name: (order[name], name)):
         alive = [
@@ -133,6 +137,10 @@ def place(network: Network, layouts: dict[str, Layout], base: int) -> tuple[dict
             for other in placed
             if dies[other] >= order[name]
         ]
+        residual = _replaceable(makers.get(name), layouts, dies, order)
+        if residual is not None:
+            placed[name] = replace(layouts[name], base=placed[residual].base)
+            continue
         address = base
         for low, high in sorted(alive):
             if address + layouts[name].words <= low:
@@ -140,3 +148,15 @@ def place(network: Network, layouts: dict[str, Layout], base: int) -> tuple[dict
             address = max(address, high)
         placed[name] = replace(layouts[name], base=address)
     return placed, max(layout.base + layout.words for layout in placed.values())
+
+
+def _replaceable(
+    node: Node | None, layouts: dict[str, Layout], dies: dict[str, int], order: dict[str, int]
+) -> str | None:
+    """Return the residual operand whose words a node's output may take, if there is one."""
+    residual = node.residual if isinstance(node, Convolution | Add) else None
+    if node is None or residual is None or residual == node.input or dies[residual] > order[node.output]:
+        return None
+    old, new = layouts[residual], layouts[node.output]
+    alike = isinstance(old, MapLayout) and isinstance(new, MapLayout) and old.words == new.words
+    return residual if alike else None

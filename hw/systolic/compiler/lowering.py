@@ -153,7 +153,7 @@ class Lowering:
             (columns, tiling.window_passes(weight, columns, source, (0, 0), config))
             for columns in tiling.logit_tiles(weight.shape[0], config)
         ]
-        sums = tiling.join_sums(tiling.column_sums(passes, columns) for columns, passes in tiles)
+        sums = tiling.join_sums(tiling.column_sums(passes, columns, config.alphabet) for columns, passes in tiles)
         formula = logit_formula(np.asarray(node.bias, np.int64), sums, source.tensor)
         self._check_formula(node.name, formula)
         return LayerPlan(
@@ -189,7 +189,7 @@ class Lowering:
         residual = self.layouts[residual_name] if residual_name is not None else None
         if isinstance(residual, ImageLayout):
             raise CompileError(f"layer {name!r} adds the image itself; the engine adds stored maps only")
-        sums = tiling.join_sums(tiling.column_sums(passes, columns) for columns, passes in tiles)
+        sums = tiling.join_sums(tiling.column_sums(passes, columns, config.alphabet) for columns, passes in tiles)
         sums = _spread(sums, output_tensor.channels)
         formula = output_formula(
             name,

@@ -111,12 +111,14 @@ def identity_tile(
     return tile, group
 
 
-def column_sums(passes: Iterable[PassPlan], columns: list[int | None]) -> dict[int, tuple[int, int, int]]:
+def column_sums(
+    passes: Iterable[PassPlan], columns: list[int | None], alphabet: Alphabet
+) -> dict[int, tuple[int, int, int]]:
     """Return (positive, negative, borrows) for every output channel of a tile."""
     stack = np.array([p.weights for p in passes])
     positive = np.where(stack > 0, stack, 0).sum(axis=(0, 1))
     negative = np.where(stack < 0, stack, 0).sum(axis=(0, 1))
-    borrows = borrow(stack[:, ::2], stack[:, 1::2]).sum(axis=(0, 1))
+    borrows = borrow(alphabet, stack[:, ::2], stack[:, 1::2]).sum(axis=(0, 1))
     return {
         out: (int(positive[c]), int(negative[c]), int(borrows[c])) for c, out in enumerate(columns) if out is not None
     }

@@ -1,0 +1,241 @@
+"""The engine on boards, beside its rivals: clocks, equality, cells, speed; ``make bench-systolic``.
+
+Takes an hour and more, so it can be stopped and called again: every finished row is kept in
+``bench/results/systolic.json`` and made again only when its engine or network changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from bench.networks import EXAMPLES, trained, untrained, with_integer_weights
+from bitstreams.boards import board_by_name
+from bitstreams.flow import build_board, synthesise_board
+from bitstreams.toolchain import ToolError
+from cli.console import CACHE, data_folder
+from hw.graph import Convolution, Logits, Network
+from hw.systolic.compiler import CompileError, compile_network
+from hw.systolic.config import EngineConfig
+from hw.systolic.shape import base_config, fit_memory, fit_widths
+from hw.systolic.verilog import emit_verilog
+from sim.compare import compare
+from sim.runner import compile_simulation, run_simulation
+
+RESULTS = Path("bench/results/systolic.json")
+CELLS = {"s3_3": None, "int8_lut": 8, "int4_lut": 4, "dsp": 8}
+"""Bits of the integer weights of every kind of cell; ``None``: the network's own shift weights."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A row: an engine on a board with a network.
+
+    ``shape`` are fields of the engine's configuration, ``images`` how many are simulated, ``seeds`` of the placement.
+    """
+
+    board: str
+    network: str
+    cell: str = "s3_3"
+    activation_bits: int = 8
+    shape: dict[str, Any] = field(default_factory=dict)
+    images: int = 10
+    seeds: int = 3
+
+    @property
+    def name(self) -> str:
+        """Name for the command line."""
+        parts = [self.board, self.network, self.cell, *(f"{key}{value}" for key, value in self.shape.items())]
+        return "-".join(parts)
+
+
+def array(rows: int, cols: int, **more: int) -> dict[str, Any]:
+    """Return the fields of an array's shape on an ECP5."""
+    return {"rows": rows, "cols": cols, "tile_rows": 4, "tile_cols": 2, **more}
+
+
+def cases() -> Iterator[Case]:
+    """Yield the cases, the headline figures first."""
+    yield Case("icebreaker", "resnet8", images=100)
+    yield Case("ulx3s_85f", "resnet8", shape=array(16, 16, columns_per_requantizer=1, clusters=4), images=12)
+    for cell in CELLS:
+        yield Case("ulx3s_85f", "resnet8", cell)
+    for cell in ("int8_lut", "int4_lut"):
+        # They do not fit: synthesis and simulation only.
+        yield Case("icebreaker", "resnet8", cell, seeds=0)
+    yield Case("icebreaker", "digits", images=100)
+    yield Case("hx8k_evn", "digits-mlp", images=100)
+    for size in (8, 16, 32):
+        yield Case("ulx3s_85f", "resnet8", shape=array(size, size), seeds=5)
+
+
+def load_network(case: Case) -> tuple[Network, float | None]:
+    """Return the case's network and its accuracy, ``None`` for random weights."""
+    accuracy: float | None
+    if case.network == "resnet8" and not (EXAMPLES / "resnet8.s3net").exists():
+        network, accuracy = untrained("resnet8"), None
+    else:
+        network, accuracy = trained(case.network)
+    bits = CELLS[case.cell]
+    return (network, accuracy) if bits is None else (with_integer_weights(network, bits), None)
+
+
+def load_images(network: Network, count: int) -> np.ndarray:
+    """Return stored test images of the network's data set."""
+    from s3train.data import load_data
+
+    tensor = network.tensor(network.input)
+    data = load_data("digits" if tensor.channels == 1 else "cifar10", data_folder())
+    return data.test(0, count)[0].numpy()
+
+
+def make_config(case: Case, network: Network) -> EngineConfig:
+    """Return the case's engine, no wider than the network needs; a case that is not placed need not fit either."""
+    device = board_by_name(case.board).device
+    config = fit_widths(network, replace(base_config(network, device), **case.shape))
+    try:
+        return fit_memory(network, config, device)
+    except CompileError:
+        if case.seeds:
+            raise
+        return config
+
+
+def simulate(case: Case, network: Network, config: EngineConfig, console: Console) -> dict[str, Any]:
+    """Return the row's part about clocks and equality; without clocks if the network does not fit the memory."""
+    try:
+        compiled = compile_network(network, config)
+    except CompileError as error:
+        console.print(f"  not simulated: {error}")
+        return {"cycles": None, "busy": None, "images_checked": 0, "images_equal": 0, "note": str(error)}
+    images = load_images(network, case.images)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    simulation = compile_simulation(emit_verilog(config), compiled, CACHE)
+    begin = time.perf_counter()
+    runs = run_simulation(simulation, compiled, images, stall=0.0)
+    seconds = time.perf_counter() - begin
+    result = compare(compiled, runs, network.run(images))
+    clocks = sum(run.cycles for run in runs) / config.clusters + images[0].size * len(images)
+    console.print(
+        f"  {result.equal} of {result.images} images equal, {result.values:,} values; "
+        f"{clocks / seconds:,.0f} simulated clocks a second"
+    )
+    if not result.ok:
+        console.print(f"  [red]{result.first_difference or 'clocks differ'}[/red]")
+    return {
+        "cycles": result.cycles[0],
+        "cycles_predicted": compiled.predicted_cycles,
+        "busy": round(compiled.busy, 4),
+        "images_checked": result.images,
+        "images_equal": result.equal,
+        "simulated_clocks_per_s": round(clocks / seconds),
+    }
+
+
+def measure(case: Case, console: Console) -> dict[str, Any]:
+    """Simulate, synthesise and place a case; return its row."""
+    network, accuracy = load_network(case)
+    config = make_config(case, network)
+    board = board_by_name(case.board)
+    row: dict[str, Any] = {
+        "board": case.board,
+        "network": case.network,
+        "cell": case.cell,
+        "activation_bits": case.activation_bits,
+        "accuracy": accuracy,
+        "rows": config.rows,
+        "cols": config.cols,
+        "clusters": config.clusters,
+        "requantizers": config.requantizers,
+        **simulate(case, network, config, console),
+    }
+    with tempfile.TemporaryDirectory() as out:
+        dsp = case.cell == "dsp"
+        if case.seeds:
+            built = build_board(
+                board, config, Path(out), CACHE, seeds=range(1, case.seeds + 1), dsp=dsp,
+                report=lambda message: console.print(f"  {message}"),
+            )  # fmt: skip
+            row |= {"luts": built.luts, "brams": built.brams, "dsps": built.dsps, "fmax_mhz": built.fmax_mhz}
+            row["images_per_s"] = round(built.fmax_mhz["min"] * 1e6 * config.clusters / row["cycles"], 1)
+        else:
+            cells = synthesise_board(board, config, CACHE, dsp=dsp)
+            row |= {"luts": cells.luts, "brams": cells.brams, "dsps": cells.dsps, "fmax_mhz": None}
+            row["images_per_s"] = None
+    return row
+
+
+def fingerprint(case: Case) -> str:
+    """Return a digest of everything that a row depends on but the tools."""
+    network, _ = load_network(case)
+    config = make_config(case, network)
+    weights = [node.weight.tobytes().hex() for node in network.nodes if isinstance(node, Convolution | Logits)]
+    parts = [repr(case), json.dumps(config.to_json()), emit_verilog(config), *weights]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def table(rows: list[dict[str, Any]], console: Console) -> None:
+    """Print the rows."""
+    view = Table(
+        "board", "network", "cell", "array", "clocks", "busy", "cells", "RAMs", "DSPs", "MHz min/med/max", "images/s",
+        "equal",
+    )  # fmt: skip
+    for row in rows:
+        speed = row["fmax_mhz"]
+        shape = f"{row['rows']}x{row['cols']}" + (f" x{row['clusters']}" if row["clusters"] > 1 else "")
+        accuracy = "random" if row["accuracy"] is None else f"{row['accuracy']:.2%}"
+        clocks, busy = (f"{row['cycles']:,}", f"{row['busy']:.1%}") if row["cycles"] else ("does not fit", "")
+        view.add_row(
+            row["board"], f"{row['network']} ({accuracy})", row["cell"], shape, clocks, busy,
+            f"{row['luts']:,}", str(row["brams"]), str(row["dsps"]),
+            f"{speed['min']}/{speed['median']}/{speed['max']}" if speed else "not placed",
+            f"{row['images_per_s']:,}" if row["images_per_s"] else "",
+            f"{row['images_equal']}/{row['images_checked']}",
+        )  # fmt: skip
+    console.print(view)
+    console.print("images/s: the core's at the slowest seed, the image's way in not counted")
+
+
+def main() -> None:
+    """Measure what is missing, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="only cases whose name contains this")
+    parser.add_argument("--table", action="store_true", help="print the table and measure nothing")
+    arguments = parser.parse_args()
+    console = Console()
+    rows: list[dict[str, Any]] = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
+    for case in cases():
+        if arguments.table or arguments.only not in case.name:
+            continue
+        key = fingerprint(case)
+        if any(row["case"] == case.name and row["made_from"] == key for row in rows):
+            continue
+        console.print(case.name)
+        try:
+            row = measure(case, console)
+        except ToolError as error:
+            console.print(f"  [red]{error}[/red]")
+            continue
+        rows = [old for old in rows if old["case"] != case.name]
+        rows.append({**row, "case": case.name, "made_from": key})
+        RESULTS.parent.mkdir(exist_ok=True)
+        temporary = RESULTS.with_suffix(".tmp")
+        temporary.write_text("[\n" + ",\n".join("  " + json.dumps(row) for row in rows) + "\n]\n")
+        os.replace(temporary, RESULTS)
+    table(rows, console)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""Constants of the requantisers: bias, scale and factor of every channel."""
+
+from __future__ import annotations
+
+from amaranth import Cat, Const, Module, Signal, Value
+from amaranth.hdl import unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from hw.memory.main_memory import NO_COLLISION
+from hw.systolic import timing
+from hw.systolic.config import EngineConfig
+from hw.systolic.control import unit_constants
+from hw.systolic.delay import delay_line
+from hw.systolic.program import constant_layout
+
+
+class OutputConstants(wiring.Component):
+    """Memories of the output constants, one bank for all requantisers that begin in the same clock.
+
+    Parameters
+    ----------
+    config : EngineConfig
+        Shape of the engine.
+
+    Ports
+    -----
+    last : in; a slot whose sums are complete was issued in this clock (clock 0)
+    tile : 10 bits, in
+        Index of the column tile, which selects the constants. Stable while results are under way.
+    restart : in; valid, constant : in
+        Writes the next entry, requantiser by requantiser (``restart`` first).
+    units : :func:`~hw.systolic.control.unit_constants` of every requantiser, out
+        ``factor`` a clock, ``addend`` and ``scale_shift`` two clocks after the sum of the column is there.
+    """
+
+    def __init__(self, config: EngineConfig) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "last": In(1),
+                "tile": In(10),
+                "restart": In(1),
+                "valid": In(1),
+                "constant": In(constant_layout(config)),
+                "units": Out(data.ArrayLayout(unit_constants(config), config.requantizers)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self.config
+        share = config.columns_per_requantizer
+        psum = timing.psum(config)
+        last = delay_line(m, self.last, psum + config.groups + share, "last", reset_less=False)
+
+        # Where the next constant goes: requantiser fastest, then phase, then tile.
+        counter = Signal(range(config.requantizers))
+        entry = Signal(range(max(2, config.constant_depth * share)))
+        with m.If(self.restart):
+            m.d.sync += [counter.eq(0), entry.eq(0)]
+        with m.Elif(self.valid):
+            m.d.sync += counter.eq(counter + 1)
+            with m.If(counter == config.requantizers - 1):
+                m.d.sync += [counter.eq(0), entry.eq(entry + 1)]
+
+        banks: dict[int, list[int]] = {}
+        for unit in range(config.requantizers):
+            banks.setdefault(unit * share // config.tile_cols, []).append(unit)
+        ready = 2 if config.registered_ram else 1
+        factor = constant_layout(config)["factor"].offset
+        for group, units in banks.items():
+            phase = phases(m, group, [psum + group + i for i in range(share)], last)
+            enable = Cat(*(self.valid & (counter == unit) for unit in units))
+            factors, addends = (
+                self._bank(m, name, group, part, Cat(phase[clock - ready], self.tile), entry, enable)
+                for name, part, clock in (
+                    ("factors", self.constant.factor.as_value(), 1),
+                    ("addends", self.constant.as_value()[:factor], 2),
+                )
+            )
+            for i, unit in enumerate(units):
+                m.d.comb += self.units[unit].as_value().eq(Cat(addends[i], factors[i]))
+        return m
+
+    def _bank(
+        self, m: Module, kind: str, group: int, part: Value, address: Value, entry: Value, enable: Value
+    ) -> list[Value]:
+        """Make the memory of one part of the constants of a bank; return every requantiser's."""
+        config = self.config
+        width = len(part)
+        depth = config.constant_depth * config.columns_per_requantizer
+        memory = Memory(shape=unsigned(width * len(enable)), depth=depth, init=[], attrs=NO_COLLISION)
+        m.submodules[f"{kind}{group}"] = memory
+        write, read = memory.write_port(granularity=width), memory.read_port()
+        m.d.comb += [
+            write.addr.eq(entry),
+            write.data.eq(part.replicate(len(enable))),
+            write.en.eq(enable),
+            read.addr.eq(address),
+        ]
+        data = read.data
+        if config.registered_ram:
+            data = Signal.like(read.data, name=f"{kind}_register{group}", reset_less=True)
+            m.d.sync += data.eq(read.data)
+        return [data.word_select(i, width) for i in range(len(enable))]
+
+
+def phases(m: Module, group: int, clocks: list[int], last: list[Value]) -> dict[int, Value]:
+    """Return which of its columns a requantiser of a column group has at its clock ``n``, for n = -1 .. 1.
+
+    ``clocks`` are those in which the sums of its columns are taken, ``last[n]`` is high ``n`` clocks after a slot.
+    """
+    if len(clocks) == 1:
+        return dict.fromkeys(range(-1, 2), Const(0, 0))
+    now = Signal(range(len(clocks)), name=f"phase{group}")
+    for i, clock in enumerate(clocks):
+        with m.If(last[clock - 1]):
+            m.d.comb += now.eq(i)
+    line = delay_line(m, now, 2, f"phase{group}")
+    return {n: line[n + 1] for n in range(-1, 2)}

@@ -1,0 +1,99 @@
+"""The fastest engine for a network on a device: array, clusters and requantisers, by the exact clock model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from hw.devices import Device, Family
+from hw.graph import Network
+from hw.systolic.area import Area, estimate_area
+from hw.systolic.compiler.compile import compile_network
+from hw.systolic.compiler.plan import CompileError
+from hw.systolic.config import EngineConfig, MemoryKind
+from hw.systolic.shape import base_config, fit_memory, fit_widths
+
+FULL = {Family.ICE40: 0.97, Family.ECP5: 0.80}
+"""Share of the tables that a design may take and still be routed at its clock."""
+
+SHAPES = ((4, 4), (8, 4), (8, 8), (16, 4), (16, 8), (16, 16), (32, 8), (32, 16), (32, 32))
+"""Rows and columns that are tried."""
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """An engine that fits; ``busy`` is the share of the cells' clocks that do a multiply-accumulate of the network."""
+
+    config: EngineConfig
+    area: Area
+    cycles: int
+    busy: float
+
+    @property
+    def images_per_clock(self) -> float:
+        """Throughput at a clock of 1."""
+        return self.config.clusters / self.cycles
+
+
+def search(network: Network, device: Device, **pinned: int) -> list[Candidate]:
+    """Return the engines that fit, the fastest first; of equally fast ones the smallest.
+
+    Parameters
+    ----------
+    network : Network
+        What they are to run.
+    device : Device
+        Where.
+    pinned : int
+        ``rows``, ``cols``, ``clusters``, ``columns_per_requantizer``: fixed to this.
+
+    Raises
+    ------
+    CompileError
+        If nothing fits, with the reason of the largest shape that was tried.
+    """
+    found: list[Candidate] = []
+    reason = "no shape of the array is left"
+    for config in _shapes(network, device, pinned):
+        try:
+            config = fit_memory(network, fit_widths(network, config), device)
+            compiled = compile_network(network, config)
+        except (CompileError, ValueError) as error:
+            reason = str(error)
+            continue
+        most = pinned.get("clusters") or (16 if config.program_words else 1)
+        fitting = None
+        for clusters in range(most, 0, -1):
+            config = replace(config, clusters=clusters)
+            area = estimate_area(config, device)
+            if area.fits(device, FULL[device.family]):
+                fitting = Candidate(config, area, compiled.predicted_cycles, compiled.busy)
+                break
+            reason = (
+                f"{config.rows} x {config.cols} cells take about {area.luts} of {device.luts} lookup tables "
+                f"and {area.block_rams} of {device.block_rams} block RAMs"
+            )
+            if clusters == pinned.get("clusters"):
+                break
+        if fitting is not None:
+            found.append(fitting)
+    if not found:
+        raise CompileError(f"no engine for {network.name} fits {device.name}: {reason}")
+    return sorted(found, key=lambda c: (-c.images_per_clock, c.area.luts))
+
+
+def _shapes(network: Network, device: Device, pinned: dict[str, int]) -> Iterator[EngineConfig]:
+    base = base_config(network, device)
+    for rows, cols in SHAPES:
+        if rows != pinned.get("rows", rows) or cols != pinned.get("cols", cols):
+            continue
+        if base.memory is MemoryKind.SPRAM and rows * base.activation_bits != 64:
+            continue
+        for share in (1, 2, 4):
+            if share > cols or share != pinned.get("columns_per_requantizer", share):
+                continue
+            # An iCE40's array is one tile; on an ECP5 sums of two columns share a block RAM.
+            tile = (rows, cols) if device.family is Family.ICE40 else (4, max(2, share))
+            yield replace(
+                base, rows=rows, cols=cols, columns_per_requantizer=share, tile_rows=tile[0], tile_cols=tile[1]
+            )
