@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench.systolic import Case, load_network, make_config
+from bench.systolic import Case, array, load_network, make_config
 from hw.systolic.compiler import CompiledNetwork, compile_network
 from hw.systolic.program import ResidualMode
 
@@ -87,8 +87,6 @@ def main() -> None:
     """Print the tables and draw the pictures."""
     argparse.ArgumentParser(description=__doc__).parse_args()
     console = Console()
-    from bench.systolic import array
-
     for case in (
         Case("icebreaker", "resnet8"),
         Case("ulx3s_85f", "resnet8", shape=array(16, 16, columns_per_requantizer=1)),

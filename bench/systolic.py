@@ -182,7 +182,14 @@ def fingerprint(case: Case) -> str:
     network, _ = load_network(case)
     config = make_config(case, network)
     weights = [node.weight.tobytes().hex() for node in network.nodes if isinstance(node, Convolution | Logits)]
-    parts = [repr(case), json.dumps(config.to_json()), emit_verilog(config), *weights]
+    board = board_by_name(case.board)
+    parts = [
+        repr(case),
+        f"{board.clock_mhz} {board.nextpnr}",
+        json.dumps(config.to_json()),
+        emit_verilog(config),
+        *weights,
+    ]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth import Const, Instance, Module, Signal
+from amaranth import Module, Signal
 from amaranth_boards.ice40_hx8k_b_evn import ICE40HX8KBEVNPlatform
 
 from bitstreams.board import Board
-from bitstreams.clocking import add_domain
+from bitstreams.clocking import add_ice40_pll
 from hw.devices import HX8K
 
 CLOCK_MHZ = 84.0
@@ -16,24 +16,7 @@ CLOCK_MHZ = 84.0
 
 def add_clock(m: Module, platform: Any) -> Signal:
     """PLL: 12 MHz * 56 / 8 = 84 MHz."""
-    pin = platform.request("clk12", dir="i")
-    clock = Signal()
-    locked = Signal()
-    m.submodules.pll = Instance(
-        "SB_PLL40_CORE",
-        p_FEEDBACK_PATH="SIMPLE",
-        p_DIVR=0,
-        p_DIVF=55,
-        p_DIVQ=3,
-        p_FILTER_RANGE=1,
-        i_REFERENCECLK=pin.i,
-        i_RESETB=Const(1),
-        i_BYPASS=Const(0),
-        o_PLLOUTGLOBAL=clock,
-        o_LOCK=locked,
-    )
-    add_domain(m, clock, locked)
-    return clock
+    return add_ice40_pll(m, platform.request("clk12", dir="i").i, multiply=56, log2_divide=3, pad=False)
 
 
 HX8K_EVN = Board(

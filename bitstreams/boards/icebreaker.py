@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth import Const, Instance, Module, Signal
+from amaranth import Module, Signal
 from amaranth_boards.icebreaker import ICEBreakerPlatform
 
 from bitstreams.board import Board
-from bitstreams.clocking import add_domain
+from bitstreams.clocking import add_ice40_pll
 from hw.devices import UP5K
 
 CLOCK_MHZ = 40.5
@@ -16,24 +16,7 @@ CLOCK_MHZ = 40.5
 
 def add_clock(m: Module, platform: Any) -> Signal:
     """PLL: 12 MHz * 54 / 16 = 40.5 MHz; the oscillator's pad drives the PLL directly."""
-    pin = platform.request("clk12", dir="-")
-    clock = Signal()
-    locked = Signal()
-    m.submodules.pll = Instance(
-        "SB_PLL40_PAD",
-        p_FEEDBACK_PATH="SIMPLE",
-        p_DIVR=0,
-        p_DIVF=53,
-        p_DIVQ=4,
-        p_FILTER_RANGE=1,
-        i_PACKAGEPIN=pin.io,
-        i_RESETB=Const(1),
-        i_BYPASS=Const(0),
-        o_PLLOUTGLOBAL=clock,
-        o_LOCK=locked,
-    )
-    add_domain(m, clock, locked)
-    return clock
+    return add_ice40_pll(m, platform.request("clk12", dir="-").io, multiply=54, log2_divide=4, pad=True)
 
 
 ICEBREAKER = Board(

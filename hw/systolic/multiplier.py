@@ -6,10 +6,9 @@ import numpy as np
 from amaranth import Module, Signal
 from amaranth.hdl import signed
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
 
 from hw.graph import Alphabet
-from hw.systolic.processing_element import CellPair
+from hw.systolic.processing_element import CellPair, pair_ports
 from hw.systolic.widths import sum_width
 
 
@@ -36,16 +35,7 @@ class MultiplierPair(wiring.Component):
         self.activation_bits = activation_bits
         self.alphabet = alphabet
         self.total_width = sum_width(activation_bits, alphabet, rows=2)
-        super().__init__(
-            {
-                "a0": In(activation_bits),
-                "a1": In(activation_bits),
-                "code0": In(alphabet.bits),
-                "code1": In(alphabet.bits),
-                "capture": In(1),
-                "total": Out(signed(self.total_width)),
-            }
-        )
+        super().__init__(pair_ports(activation_bits, alphabet))
 
     def model(self, weights: np.ndarray, activations: np.ndarray) -> np.ndarray:
         """Return ``total`` for weight values ``(2,)`` and activations ``(n, 2)``, as int64 ``(n,)``."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from amaranth import Cat, Const, Module, Mux, Signal, Value
 from amaranth.hdl import signed
@@ -18,6 +20,18 @@ def borrow(alphabet: Alphabet, upper: np.ndarray, lower: np.ndarray) -> np.ndarr
     1 where the lower weight is negative, whatever the upper one is; a multiplier's sum is exact.
     """
     return ((lower < 0) & alphabet.shifts).astype(np.int64) + 0 * upper
+
+
+def pair_ports(activation_bits: int, alphabet: Alphabet) -> dict[str, Any]:
+    """Return the ports of two cells: activations, weight codes, ``capture``, and the signed ``total``."""
+    return {
+        "a0": In(activation_bits),
+        "a1": In(activation_bits),
+        "code0": In(alphabet.bits),
+        "code1": In(alphabet.bits),
+        "capture": In(1),
+        "total": Out(signed(sum_width(activation_bits, alphabet, rows=2))),
+    }
 
 
 class CellPair(wiring.Component):
@@ -72,16 +86,7 @@ class CellPair(wiring.Component):
         self.activation_bits = activation_bits
         self.alphabet = alphabet
         self.total_width = sum_width(activation_bits, alphabet, rows=2)
-        super().__init__(
-            {
-                "a0": In(activation_bits),
-                "a1": In(activation_bits),
-                "code0": In(alphabet.bits),
-                "code1": In(alphabet.bits),
-                "capture": In(1),
-                "total": Out(signed(self.total_width)),
-            }
-        )
+        super().__init__(pair_ports(activation_bits, alphabet))
 
     def model(self, weights: np.ndarray, activations: np.ndarray) -> np.ndarray:
         """Return ``total`` for weight values ``(2,)`` and activations ``(n, 2)``, as int64 ``(n,)``."""

@@ -50,7 +50,7 @@ def search(network: Network, device: Device, **pinned: int) -> list[Candidate]:
     Raises
     ------
     CompileError
-        If nothing fits, with the reason of the largest shape that was tried.
+        If nothing fits, with the reason of the last shape that was tried.
     """
     found: list[Candidate] = []
     reason = "no shape of the array is left"
