@@ -14,12 +14,13 @@ from hw.systolic.cluster import Cluster
 from hw.systolic.config import EngineConfig
 from hw.systolic.control import control_layout
 from hw.systolic.delay import delayed
+from hw.systolic.header_check import Error
 from hw.systolic.image_loader import ImageLoader
 from hw.systolic.load_checksum import LoadChecksum
 from hw.systolic.logit_output import LOGIT, LogitOutput
 from hw.systolic.output_constants import OutputConstants
 from hw.systolic.port_schedule import PortSchedule
-from hw.systolic.sequencer import Error, Sequencer
+from hw.systolic.sequencer import Sequencer
 
 STATUS = data.StructLayout({"busy": 1, "error": Error, "cycles": 32})
 """``busy``: an inference is running; ``error``: why the engine stopped; ``cycles`` of the inference, until the

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from amaranth import Module, Mux, Signal
 from amaranth.hdl import signed
-from amaranth.lib import data, enum, wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.systolic import timing
 from hw.systolic.config import EngineConfig
+from hw.systolic.header_check import Error, HeaderCheck
 from hw.systolic.layer_register import kept
 from hw.systolic.program import (
     CONSTANTS,
@@ -23,23 +24,12 @@ from hw.systolic.program import (
     RESULT,
     STRIP,
     TILE,
-    VERSION,
     Opcode,
-    alphabet_number,
     constant_layout,
     constant_words,
     instruction_words,
 )
-
-
-class Error(enum.Enum, shape=3):  # type: ignore[call-arg]
-    """Why the engine stopped."""
-
-    NONE = 0
-    VERSION = 1
-    SHAPE = 2
-    OPCODE = 3
-    CHECKSUM = 4
+from hw.systolic.tile_register import TileRegister
 
 
 class Sequencer(wiring.Component):
@@ -197,18 +187,21 @@ class Sequencer(wiring.Component):
         cluster = Signal(range(config.clusters))
         m.d.comb += [self.error.eq(error), self.busy.eq(busy), self.input_cluster.eq(cluster)]
 
-        # Compared a clock before they are asked for: the comparison is wide, and nobody waits for it.
-        header = view(HEADER)
-        known, fits = Signal(), Signal()
-        m.d.sync += [
-            known.eq(header.version == VERSION),
-            fits.eq(
-                (header.rows == config.rows)
-                & (header.cols == config.cols)
-                & (header.activation_bits == config.activation_bits)
-                & (header.code_bits == config.alphabet.bits)
-                & (header.alphabet == alphabet_number(config.alphabet))
-            ),
+        m.submodules.header_check = check = HeaderCheck(config)
+        m.submodules.tile_register = tile = TileRegister(config)
+        m.d.comb += [
+            check.header.eq(view(HEADER)),
+            check.intact.eq(self.intact),
+            tile.begins.eq(take_tile),
+            tile.tile.eq(view(TILE)),
+            tile.output_offset.eq(output_offset),
+            tile.residual_offset.eq(residual_offset),
+            tile.output_next.eq(self.output_next),
+            tile.residual_next.eq(self.residual_next),
+            self.output_address.eq(tile.output_address),
+            self.residual_address.eq(tile.residual_address),
+            self.tile_constants.eq(tile.constants),
+            self.lane_set.eq(tile.lane_set),
         ]
 
         # Beside the state, so that the slots that wait for it have a flip-flop of their own to ask.
@@ -302,15 +295,9 @@ class Sequencer(wiring.Component):
                         go_on("ERROR")
 
             with m.State("CHECK"):
+                m.d.sync += error.eq(check.error)
                 go_on("FETCH")
-                with m.If(~self.intact):
-                    m.d.sync += error.eq(Error.CHECKSUM)
-                    go_on("ERROR")
-                with m.Elif(~known):
-                    m.d.sync += error.eq(Error.VERSION)
-                    go_on("ERROR")
-                with m.Elif(~fits):
-                    m.d.sync += error.eq(Error.SHAPE)
+                with m.If(check.error != Error.NONE):
                     go_on("ERROR")
 
             with m.State("JUMP"):
@@ -361,7 +348,6 @@ class Sequencer(wiring.Component):
             with m.State("ERROR"):
                 m.d.sync += busy.eq(0)
 
-        self._tile(m, view(TILE), take_tile, output_offset, residual_offset)
         return m
 
     def _take(self, m: Module, buffer: Signal, part: Signal) -> None:
@@ -370,37 +356,3 @@ class Sequencer(wiring.Component):
         for i in range(instruction_words(self.config)):
             with m.If(part == i):
                 m.d.sync += buffer[i * width : min((i + 1) * width, len(buffer))].eq(self.fetched)
-
-    def _tile(
-        self,
-        m: Module,
-        tile: data.View[data.StructLayout],
-        begins: Signal,
-        output_offset: Signal,
-        residual_offset: Signal,
-    ) -> None:
-        """Keep the addresses of the current tile's results and residual operands."""
-        bits = self.config.address_bits
-        constants = Signal(10, name="tile_constants_register", reset_less=True)
-        lane_set = Signal(2, name="lane_set_register", reset_less=True)
-        m.d.comb += [self.tile_constants.eq(constants), self.lane_set.eq(lane_set)]
-        with m.If(begins):
-            m.d.sync += [constants.eq(tile.constants), lane_set.eq(tile.lane_set)]
-        for name, port, go_on, start, step, offset in (
-            ("output", self.output_address, self.output_next, tile.output, tile.output_step, output_offset),
-            (
-                "residual",
-                self.residual_address,
-                self.residual_next,
-                tile.residual,
-                tile.residual_step,
-                residual_offset,
-            ),
-        ):
-            address = Signal(bits, name=f"{name}_address_register", reset_less=True)
-            stride = Signal(8, name=f"{name}_step", reset_less=True)
-            m.d.comb += port.eq(address)
-            with m.If(go_on):
-                m.d.sync += address.eq(address + stride)
-            with m.If(begins):
-                m.d.sync += [address.eq(start + offset), stride.eq(step)]
