@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 
@@ -86,3 +87,15 @@ def test_the_committed_network_is_sound(tmp_path):
     network = load("examples/digits.s3net")
     save(network, tmp_path / "again.s3net")
     assert (tmp_path / "again.s3net").read_bytes() == Path("examples/digits.s3net").read_bytes()
+
+
+def test_generate_searches_what_is_not_pinned(tmp_path):
+    out = tmp_path / "build"
+    pins = ("--clusters", "2", "--rows", "8")
+    result = run("generate", "examples/digits-mlp.s3net", "--board", "ulx3s_85f", *pins, "--out", out)
+    assert result.exit_code == 0, result.output
+    config = json.loads((out / "build.json").read_text())["config"]
+    assert (config["rows"], config["clusters"]) == (8, 2)
+    again = run("generate", "examples/digits.s3net", "--board", "hx8k_evn", "--fast", "--out", tmp_path / "none")
+    one_sentence(again, "no engine for", "iCE40HX8K")
+    assert not (tmp_path / "none").exists()

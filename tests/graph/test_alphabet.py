@@ -4,6 +4,7 @@ import pytest
 from hw.graph import Alphabet, NetworkError
 
 ALL = [Alphabet.s3(b) for b in (2, 3, 4, 5)] + [Alphabet.dense(b) for b in (2, 3, 4)]
+ALL += [Alphabet.s3(4, 3), Alphabet.s3(5, 6), Alphabet.integer(4), Alphabet.integer(8)]
 
 
 def test_the_values_are_those_of_the_contract():
@@ -39,5 +40,20 @@ def test_a_value_outside_is_named():
 
 @pytest.mark.parametrize("text", ["s3-6", "s3-1", "dense-5", "s3", "x-3", "", "s3-33"])
 def test_an_unknown_alphabet_is_refused(text):
+    with pytest.raises(NetworkError):
+        Alphabet.parse(text)
+
+
+def test_cells_of_four_bits_up_to_eight_know_s3_and_denseshift_and_no_more():
+    cells = Alphabet.parse("s3-4-max8")
+    assert set(cells.values) == set(Alphabet.s3(3).values) | set(Alphabet.dense(3).values)
+    with pytest.raises(NetworkError, match="weight 16 is not in the alphabet s3-4-max8"):
+        cells.encode([16])
+    with pytest.raises(NetworkError, match="weight code 5 is not in the alphabet s3-4-max8"):
+        cells.decode([5])
+
+
+@pytest.mark.parametrize("text", ["s3-4-max7", "s3-4-max64", "dense-3-max2", "int-9", "s3-4-max0"])
+def test_limits_that_make_no_alphabet_are_refused(text):
     with pytest.raises(NetworkError):
         Alphabet.parse(text)

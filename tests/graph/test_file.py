@@ -1,9 +1,10 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from hw.graph import NetworkError, load, save
+from hw.graph import Alphabet, Logits, NetworkError, load, save
 from hw.graph.file import from_bytes, to_bytes
 from tests.strategies import random_network
 
@@ -96,3 +97,12 @@ def test_flipped_bytes_give_a_clear_error_or_a_sound_network():
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(NetworkError, match=r"nothing.s3net: cannot be read"):
         load(tmp_path / "nothing.s3net")
+
+
+@pytest.mark.parametrize("alphabet", [Alphabet.integer(8), Alphabet.s3(4, 3)])
+def test_weights_of_an_engines_or_a_rivals_alphabet_are_not_stored(tmp_path, alphabet):
+    network = load("examples/digits-mlp.s3net")
+    nodes = tuple(replace(n, alphabet=alphabet) if isinstance(n, Logits) else n for n in network.nodes)
+    with pytest.raises(NetworkError, match="for benches only"):
+        save(replace(network, nodes=nodes), tmp_path / "a.s3net")
+    assert not list(tmp_path.iterdir())

@@ -1,5 +1,6 @@
 import gzip
 import urllib.request
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from s3train.data import DataError, load_data, load_digits
 from s3train.data.mnist import read_idx
 from s3train.evaluation import differing_logits
 from s3train.formats import TensorFormat
-from s3train.layers import ShiftLogits
+from s3train.layers import ShiftBlock, ShiftLogits
+from s3train.lightning_module import TrainingModule
 from s3train.models import build_model
 from s3train.recipe import choose_recipe
 from s3train.runs import RunError, load_run
@@ -101,3 +103,15 @@ def test_another_network_is_no_twin(tmp_path):
     network = convert(build_model("small_resnet", (1, 8, 8), 10), image=TensorFormat(8, 0, 8))
     with pytest.raises(RunError, match="it is not the float twin of this network"):
         _start_from(network, tmp_path / "twin", tmp_path)
+
+
+def test_factors_are_rounded_later_and_scales_frozen_last():
+    network = convert(build_model("small_resnet", (1, 8, 8), 10), image=TensorFormat(8, 0, 8))
+    module = TrainingModule(network, choose_recipe("digits", soft=0.8, freeze=0.1), 10)
+    seen = []
+    for step in (0, 40, 60, 80, 89, 95):
+        module.trainer = SimpleNamespace(estimated_stepping_batches=100, global_step=step)
+        module.on_train_batch_start(None, 0)
+        block = next(m for m in network.modules() if isinstance(m, ShiftBlock))
+        seen.append((round(block.hardness, 6), block.quantizer.latent_exponent.requires_grad))
+    assert seen == [(0, True), (0, True), (0.5, True), (1, True), (1, True), (1, False)]
