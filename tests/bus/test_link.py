@@ -113,10 +113,14 @@ def test_a_network_is_loaded_images_are_answered_and_errors_do_not_hang():
         send, receive = wire.send, wire.receive
         ctx.set(dut.receiver.rx, 1)
         await ctx.tick().repeat(20)
-        # A program that stops in the middle, one with a wrong bit, and the right one.
+        # A program that stops in the middle, the right one, one with a wrong bit, and the right one again.
         memory = pack_memory(compiled)
         await send(host.load(memory)[:50])
         assert (await receive(3))[:3] == b"\x5aE\x02"
+        await send(host.load(memory))
+        host.check_load(await receive(host.load_size))
+        await send(host.status())
+        assert await receive(4) == b"\x5aS\x00\x01"
         wrong = bytearray(memory)
         wrong[len(memory) // 2] ^= 4
         await send(host.load(bytes(wrong)))
