@@ -8,6 +8,7 @@ from typing import Any
 import lightning
 import torch
 from torch import Tensor, nn
+from torch.fx.experimental.optimization import fuse
 from torch.nn import functional
 from torch.nn.utils import parametrize
 from torchmetrics.classification import MulticlassAccuracy
@@ -43,12 +44,12 @@ class TrainingModule(lightning.LightningModule):
         self.log_temperature.requires_grad_(self.shifted)
         self.accuracy = MulticlassAccuracy(classes, average="micro")
         # Not a submodule: it is neither trained nor kept in checkpoints.
-        self._teacher = [teacher.eval().requires_grad_(False)] if teacher is not None else []
+        self._teacher = [_for_answers(teacher)] if teacher is not None else []
         self.watch = Watch(model)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits, brought to the loss's scale."""
-        logits: Tensor = self.model(x)
+        logits: Tensor = self.model(_channels_last(x))
         return logits.float() * torch.exp(-self.log_temperature)
 
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
@@ -71,7 +72,8 @@ class TrainingModule(lightning.LightningModule):
         """Return ``τ²·KL`` of the teacher's softened classes and the model's (Hinton et al., 2015)."""
         tau = self.recipe.temperature
         with torch.no_grad():
-            wanted = functional.log_softmax(self._teacher[0].to(images.device)(images).float() / tau, dim=1)
+            answers = self._teacher[0].to(images.device)(_channels_last(images))
+            wanted = functional.log_softmax(answers.float() / tau, dim=1)
         found = functional.log_softmax(logits / tau, dim=1)
         return functional.kl_div(found, wanted, reduction="batchmean", log_target=True) * tau**2
 
@@ -145,6 +147,17 @@ class TrainingModule(lightning.LightningModule):
         steps = int(self.trainer.estimated_stepping_batches)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, Cycle(steps, recipe.rise))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def _channels_last(images: Tensor) -> Tensor:
+    """Return the images in the memory format in which convolutions are fastest; all later tensors follow it."""
+    return images.contiguous(memory_format=torch.channels_last) if images.ndim == 4 else images
+
+
+def _for_answers(teacher: nn.Module) -> nn.Module:
+    """Return a float model for evaluation only, its batch norms folded into its convolutions."""
+    fused: nn.Module = fuse(teacher.eval()).requires_grad_(False)
+    return fused
 
 
 class Cycle:

@@ -33,8 +33,8 @@ class QuantizeFunction(torch.autograd.Function):
         passed = torch.ops.aten.hardtanh_backward(grad, x, low * step, high * step)
         slope = None
         if ctx.needs_input_grad[1]:
-            inside, outside = torch.sum(passed * x, dtype=torch.float32), torch.sum(grad * out, dtype=torch.float32)
-            slope = (inside - outside) * math.log(2.0)
+            # One sum of small terms: in bfloat16 the difference of two rounded sums would lose them.
+            slope = torch.addcmul(passed * x, grad, out, value=-1).sum().float() * math.log(2.0)
         return passed, slope, None, None, None
 
 
