@@ -73,7 +73,8 @@ def convert(
     """Return a shift network of the same structure as ``model``.
 
     Every Conv1d, Conv2d and Linear gets shift weights; batch norm, a residual addition and ReLU behind it become one
-    :class:`~s3train.layers.ShiftBlock` with one quantiser; the last Linear gives the logits.
+    :class:`~s3train.layers.ShiftBlock` with one quantiser; the last Linear gives the logits. A trained model gives its
+    batch norms' factors and constants, and with ``from_weights=True`` the start of the weights.
 
     Parameters
     ----------
@@ -228,6 +229,7 @@ class _Converter:
             signed=signed,
             terms=self.terms,
         )
+        self._keep_norm(block, str(chain[1].target))
         name = str(conv.target).replace(".", "_") + "_block"
         self.graph.add_module(name, block)
         with self.graph.graph.inserting_after(chain[-1]):
@@ -241,6 +243,15 @@ class _Converter:
             if not old.users:
                 self.graph.graph.erase_node(old)
         self.formats[new] = lambda: block.quantizer.format
+
+    def _keep_norm(self, block: ShiftBlock, name: str) -> None:
+        """Give the block the batch norm's learned factor and constant: a trained model keeps them."""
+        norm = self.modules[name]
+        assert isinstance(norm, _NORMS)
+        block.momentum, block.eps = norm.momentum if norm.momentum is not None else 0.1, norm.eps
+        if norm.affine:
+            block.gamma.data.copy_(norm.weight.detach())
+            block.beta.data.copy_(norm.bias.detach())
 
     def _logits(self, node: fx.Node) -> None:
         source = node.args[0]

@@ -32,15 +32,24 @@ class TrainingModule(lightning.LightningModule):
         Number of classes.
     teacher : Module or None
         Gives the classes that the loss's share ``recipe.distillation`` wants.
+    logits_scale : float
+        How much larger the logits of integer weights are at the start.
     """
 
-    def __init__(self, model: nn.Module, recipe: Recipe, classes: int, teacher: nn.Module | None = None) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        recipe: Recipe,
+        classes: int,
+        teacher: nn.Module | None = None,
+        logits_scale: float = 20.0,
+    ) -> None:
         super().__init__()
         self.model = model
         self.recipe = recipe
         self.shifted = any(True for _ in weight_methods(model))
         # Integer weights make large logits; one learned factor for all of them brings them to the loss.
-        self.log_temperature = nn.Parameter(torch.tensor(math.log(20.0) if self.shifted else 0.0))
+        self.log_temperature = nn.Parameter(torch.tensor(math.log(logits_scale) if self.shifted else 0.0))
         self.log_temperature.requires_grad_(self.shifted)
         self.accuracy = MulticlassAccuracy(classes, average="micro")
         # Not a submodule: it is neither trained nor kept in checkpoints.

@@ -100,9 +100,9 @@ class TrainResult:
     sign_flips: float | None = None
 
 
-def build(config: RunConfig, data: ImageData) -> nn.Module:
-    """Return the untrained network of a run."""
-    model = build_model(config.model, data.shape, data.classes)
+def build(config: RunConfig, data: ImageData, twin: nn.Module | None = None) -> nn.Module:
+    """Return the network of a run before its training, made of the trained float ``twin`` if there is one."""
+    model = twin if twin is not None else build_model(config.model, data.shape, data.classes)
     if config.method == "float":
         return model
     recipe = config.recipe

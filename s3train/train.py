@@ -15,7 +15,6 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch import nn
-from torch.nn.utils import parametrize
 
 from s3train.data import ImageData, load_data
 from s3train.data.batches import evaluation_loader, training_loader
@@ -77,9 +76,8 @@ def train(
     config = RunConfig(model, data, method, bits, activation_bits, first_last, seed, recipe=recipe, **names)
     images = load_data(data, data_folder)
     lightning.seed_everything(seed, verbose=False)
-    network = build(config, images)
-    if start is not None:
-        _start_from(network, start, data_folder)
+    twin = _float_twin(start, model, data_folder) if start is not None else None
+    network = build(config, images, twin)
     guide = load_run(teacher, data_folder)[0] if teacher is not None else None
     rank = process_share()[0]
     finished = open_run(out, config, write=rank == 0)
@@ -87,7 +85,8 @@ def train(
         return finished
     # One thread: small layers gain nothing from more, and sums in one order make a seed's network the same everywhere.
     torch.set_num_threads(1)
-    module = TrainingModule(network, recipe, images.classes, guide)
+    scale = _logits_scale(network, twin) if twin is not None and method != "float" else 20.0
+    module = TrainingModule(network, recipe, images.classes, guide, scale)
     begin = time.monotonic()
     _fit(module, config, images, out, progress=progress and rank == 0)
     seconds = time.monotonic() - begin
@@ -110,28 +109,22 @@ def process_share() -> tuple[int, int]:
     return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def _start_from(network: nn.Module, folder: Path, data_folder: Path) -> None:
-    """Give every layer the float weights of a finished run, through the methods' ``right_inverse``."""
-    source, config, _ = load_run(folder, data_folder)
-    if config.method != "float":
-        raise RunError(f"{folder}: a run with method {config.method}, only a float run can be started from")
-    weights = {
-        _plain(name): layer
-        for name, layer in source.named_modules()
-        if isinstance(getattr(layer, "weight", None), nn.Parameter)
-    }
-    for name, layer in network.named_modules():
-        if not parametrize.is_parametrized(layer, "weight"):
-            continue
-        # A converted network has its layers in blocks, named after where they were.
-        origin = weights.get(_plain(name).replace("_block_layer", "").replace("_logits_layer", ""))
-        if origin is None:
-            raise RunError(f"{folder}: has no layer {name!r}; it is not the float twin of this network")
-        layer.weight = origin.weight.detach()
+def _float_twin(folder: Path, model: str, data_folder: Path) -> nn.Module:
+    """Return the trained float model of a finished run."""
+    twin, config, _ = load_run(folder, data_folder)
+    if config.method != "float" or config.model != model:
+        raise RunError(
+            f"{folder}: a run of {config.model} with method {config.method}, "
+            f"only a float run of the same model, {model}, can be started from"
+        )
+    return twin
 
 
-def _plain(name: str) -> str:
-    return name.replace(".", "_")
+def _logits_scale(network: nn.Module, twin: nn.Module) -> float:
+    """Return how much larger the logits are with the method's weights than with the twin's."""
+    last = [m for m in network.modules() if isinstance(m, nn.Linear)][-1].weight.detach()
+    wanted = [m for m in twin.modules() if isinstance(m, nn.Linear)][-1].weight.detach()
+    return float(last.square().sum() / (last * wanted).sum().clamp_min(1e-12))
 
 
 def _fit(module: TrainingModule, config: RunConfig, images: ImageData, out: Path, *, progress: bool) -> None:

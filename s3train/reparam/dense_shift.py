@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from s3train.reparam.run_length import run_length, run_length_gradient
-from s3train.reparam.start import level_latents, nearest_level
+from s3train.reparam.start import level_latents, scaled_to_levels
 from s3train.reparam.weight_method import WeightMethod, sign_of
 
 
@@ -73,8 +73,7 @@ class DenseShift(WeightMethod):
         """Return initial latents for a float weight: at random, or such that the result is near ``weight``."""
         if self.from_weights:
             levels = torch.tensor([2.0**k for k in range(self.shifts + 1)], dtype=weight.dtype)
-            shift = nearest_level(weight, levels)
-            sign = torch.where(weight >= 0, self.std, -self.std)
-            return torch.stack([sign, *level_latents(shift, self.shifts, self.std)])
+            scaled = scaled_to_levels(weight, levels)
+            return torch.stack([self.std * scaled, *level_latents(scaled.abs(), self.shifts, self.std)])
         latents = torch.randn((1 + self.shifts, *weight.shape), dtype=weight.dtype) * self.std
         return latents.to(weight.device)

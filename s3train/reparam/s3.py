@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from s3train.reparam.run_length import run_length, run_length_gradient
-from s3train.reparam.start import level_latents, nearest_level
+from s3train.reparam.start import level_latents, scaled_to_levels
 from s3train.reparam.weight_method import WeightMethod, sign_of
 
 
@@ -118,10 +118,9 @@ class S3(WeightMethod):
         std = self.std or math.sqrt(2.0 / weight[:, 0].numel())
         if self.from_weights:
             levels = torch.tensor([0.0] + [2.0**k for k in range(self.shifts + 1)], dtype=weight.dtype)
-            nearest = nearest_level(weight, levels)
-            sign = torch.where(weight >= 0, std, -std)
-            gate = torch.where(nearest > 0, std, -std)
-            return torch.stack([sign, gate, *level_latents(nearest - 1, self.shifts, std)])
+            scaled = scaled_to_levels(weight, levels)
+            size = scaled.abs()
+            return torch.stack([std * scaled, std * (size - 0.5), *level_latents(size, self.shifts, std)])
         latents = torch.randn((2 + self.shifts, *weight.shape), dtype=weight.dtype) * std
         latents[1] += self.gate_offset * std
         return latents.to(weight.device)

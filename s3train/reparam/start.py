@@ -6,34 +6,45 @@ import torch
 from torch import Tensor
 
 
-def nearest_level(weight: Tensor, levels: Tensor) -> Tensor:
-    """Return the index of the level nearest to each ``|weight|``, scaled by the tensor's best common factor.
+def scaled_to_levels(weight: Tensor, levels: Tensor) -> Tensor:
+    """Return ``weight`` over its scale, so that rounding to the levels loses least.
+
+    A convolution has a scale for every output channel (a batch norm behind it takes it up), a linear layer has one in
+    all, because logits are compared with each other.
 
     Parameters
     ----------
-    weight : float tensor (...)
+    weight : float tensor (C_out, ...)
         Float weights.
     levels : float tensor (L,)
         Magnitudes of the alphabet, ascending.
 
     Returns
     -------
-    int64 tensor (...)
+    float tensor (C_out, ...)
         The scale is the one of 64 candidates with the least squared error.
     """
-    size = weight.detach().abs().double()
-    top = float(levels[-1])
-    peak = max(float(size.max()), 1e-12)
-    best, index = None, torch.zeros_like(weight, dtype=torch.int64)
+    rows = weight.detach().double()
+    rows = rows.flatten(1) if weight.ndim > 2 else rows.reshape(1, -1)
+    size = rows.abs()
+    middles = ((levels[1:] + levels[:-1]) / 2).double()
+    peak = size.amax(dim=1, keepdim=True).clamp_min(1e-12) / levels[-1]
+    best = torch.full_like(peak, torch.inf)
+    scale = peak.clone()
     for step in range(64):
-        scale = peak / top * 2.0 ** (-step / 16)
-        chosen = torch.bucketize(size / scale, ((levels[1:] + levels[:-1]) / 2).double())
-        error = float((levels.double()[chosen] * scale - size).square().sum())
-        if best is None or error < best:
-            best, index = error, chosen
-    return index
+        candidate = peak * 2.0 ** (-step / 16)
+        chosen = levels.double()[torch.bucketize(size / candidate, middles)]
+        error = (chosen * candidate - size).square().sum(dim=1, keepdim=True)
+        scale = torch.where(error < best, candidate, scale)
+        best = torch.minimum(best, error)
+    return (rows / scale).reshape(weight.shape).to(weight.dtype)
 
 
-def level_latents(shift: Tensor, count: int, margin: float) -> list[Tensor]:
-    """Return ``count`` shift latents, ``±margin``, that make a run of ``shift`` at the end (negative counts as 0)."""
-    return [torch.where(shift >= count - t, margin, -margin).float() for t in range(count)]
+def level_latents(size: Tensor, count: int, spread: float) -> list[Tensor]:
+    """Return ``count`` shift latents for magnitudes: ``spread`` times the signed distance to where their bit flips.
+
+    The run of positive latents at the end is the exponent ``P``, so latent ``t`` of ``count`` is positive from
+    ``P = count - t`` on, where the magnitude passes the middle of two levels, ``1.5·2^(P-1)``; distances are relative
+    to ``2^(P-1)``.
+    """
+    return [spread * (size * 2.0 ** (1 + t - count) - 1.5) for t in range(count)]

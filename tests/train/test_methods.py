@@ -177,3 +177,19 @@ def test_the_start_from_float_weights_gives_back_weights_of_the_alphabet(name, b
     layer.weight.data = wanted * 0.37
     parametrize.register_parametrization(layer, "weight", make_method(name, bits, from_weights=True))
     assert torch.equal(layer.weight.detach(), wanted)
+    # A convolution's channels have a scale each.
+    conv = nn.Conv2d(10, 16, 3, bias=False)
+    wanted = values[torch.randint(0, len(values), conv.weight.shape)]
+    conv.weight.data = wanted * torch.logspace(-2, 2, 16).view(-1, 1, 1, 1)
+    parametrize.register_parametrization(conv, "weight", make_method(name, bits, from_weights=True))
+    assert torch.equal(conv.weight.detach(), wanted)
+
+
+def test_latents_from_float_weights_are_distances_to_where_their_bits_flip():
+    weight = torch.tensor([[1.0, -4.0, 0.4, 2.4, 3.2, 1.6, -0.6, 2.0, 4.0, 0.0, -1.0, -2.0, 4.0]])
+    latents = S3(3, std=0.01, from_weights=True).right_inverse(weight)
+    assert torch.equal(s3_weight(latents), torch.tensor([[1, -4, 0, 2, 4, 2, -1, 2, 4, 0, -1, -2, 4.0]]))
+    scale = float(latents[0, 0, 0] / 0.01)
+    size = weight.abs() * scale
+    wanted = torch.stack([weight * scale, size - 0.5, size / 2 - 1.5, size - 1.5])
+    assert torch.allclose(latents, 0.01 * wanted)
