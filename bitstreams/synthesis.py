@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from hw.devices import Device, Family
 
-LEAST_SET = 8
-"""Least flip-flops that share a clock enable or a reset on an iCE40: its logic tiles hold eight, of one set."""
+LEAST_SET = {Family.ICE40: 8, Family.ECP5: 16}
+"""Least flip-flops that share a clock enable or a reset. A logic tile of an iCE40 holds eight, of one set; on an ECP5 it
+is the placer that needs minutes and hours for hundreds of small sets."""
 
 
 def synthesis_script(device: Device, *, dsp: bool = False) -> str:
     """Return a Yosys script that reads ``top.il`` and writes ``top.json``, ``operators.json`` and ``cells.json``.
 
     Operators are counted before anything is mapped. The engine never reads a memory's word in the clock in which it is
-    written, so the logic that would make up for the block RAM's undefined answer is left out. On an iCE40 small sets of
-    clock enables and resets become logic again: a tile of a set of one flip-flop would stay empty otherwise, while the
-    table before the flip-flop costs nothing.
+    written, so the logic that would make up for the block RAM's undefined answer is left out. Small sets of clock
+    enables and resets become logic again: a tile of a set of one flip-flop would stay empty otherwise, while the table
+    before the flip-flop mostly costs nothing.
 
     ``dsp`` lets a rival's multiplications have the chip's multipliers; without it they become tables.
     """
@@ -23,13 +24,20 @@ def synthesis_script(device: Device, *, dsp: bool = False) -> str:
         "setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2; "
     )
     after = "tee -q -o cells.json stat -json; write_json top.json"
+    least = f"-mince {LEAST_SET[device.family]} -minsrst {LEAST_SET[device.family]}"
     if device.family is not Family.ICE40:
-        return f"{before}synth_ecp5 {'' if dsp else '-nodsp '}-top top; {after}"
+        synth = f"synth_ecp5 {'' if dsp else '-nodsp '}-top top"
+        # The cells of synth_ecp5's own dfflegalize, which follows in its step map_ffs.
+        flip_flops = (
+            "dfflegalize -cell $_DFF_?_ 01 -cell $_DFF_?P?_ r -cell $_SDFF_?P?_ r -cell $_DFFE_??_ 01 "
+            f"-cell $_DFFE_?P??_ r -cell $_SDFFE_?P??_ r -cell $_DLATCH_?_ x {least}; "
+        )
+        return f"{before}{synth} -run begin:map_ffs; {flip_flops}{synth} -run map_ffs:; {after}"
     synth = f"synth_ice40 -device {'u' if device.sprams else 'hx'} {'-dsp ' if dsp else ''}-top top"
     # What synth_ice40 does in its step map_ffs, with the least sizes.
     flip_flops = (
         "dfflegalize -cell $_DFF_?_ 0 -cell $_DFFE_?P_ 0 -cell $_DFF_?P?_ 0 -cell $_DFFE_?P?P_ 0 -cell $_SDFF_?P?_ 0 "
-        f"-cell $_SDFFCE_?P?P_ 0 -cell $_DLATCH_?_ x -mince {LEAST_SET} -minsrst {LEAST_SET}; "
+        f"-cell $_SDFFCE_?P?P_ 0 -cell $_DLATCH_?_ x {least}; "
         "techmap -map +/ice40/ff_map.v; opt_expr -mux_undef; simplemap; ice40_opt -full; "
     )
     return f"{before}{synth} -run begin:map_ffs; {flip_flops}{synth} -run map_luts:; {after}"

@@ -99,7 +99,7 @@ class FrameLink(wiring.Component):
         with m.Elif(~expired):
             m.d.sync += idle.eq(idle + 1)
 
-        # Whether bytes are left, known two clocks after the last one was taken: they come every second clock at most.
+        # Whether bytes are left, known two clocks after the last one was taken: they come every fourth clock at most.
         more = Signal()
         took = Signal()
         answered = Signal(range(self.images))
@@ -131,14 +131,12 @@ class FrameLink(wiring.Component):
                 m.d.sync += problem.eq(LinkError.TIMEOUT)
                 m.next = "ERROR"
 
-        # The engine is offered the byte where it is, until it has taken it.
+        # The engine is offered the byte where it is, until it has taken it. The link knows a clock later, so that no
+        # path leads from the engine's state through the link's.
         handed = Signal()
-        m.d.comb += [
-            self.image.valid.eq(offered),
-            self.image.payload.eq(self.i.payload),
-            handed.eq(offered & self.image.ready),
-            self.i.ready.eq(handed),
-        ]
+        taken = offered & self.image.ready
+        m.d.sync += handed.eq(taken)
+        m.d.comb += [self.image.valid.eq(offered), self.image.payload.eq(self.i.payload), self.i.ready.eq(handed)]
 
         with m.FSM():
             with m.State("IDLE"):
@@ -183,7 +181,7 @@ class FrameLink(wiring.Component):
             with m.State("SETTLE"):
                 m.next = "FORWARD"
             with m.State("FORWARD"):
-                m.d.sync += offered.eq(self.i.valid & more & ~took & ~handed)
+                m.d.sync += offered.eq(self.i.valid & more & ~taken & ~handed & ~took)
                 with m.If(handed):
                     m.d.sync += [left.eq(left - 1), took.eq(1)]
                 with m.If(~more & ~took):

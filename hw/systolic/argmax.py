@@ -8,25 +8,36 @@ from amaranth.hdl import signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.systolic.delay import delayed
+
 
 class Argmax(wiring.Component):
     """Keeps the largest of a sequence of numbers and its index; the lowest index wins ties.
 
+    Parameters
+    ----------
+    width : int
+        Bits of a number.
+    registered : bool
+        A register before the comparison, for a fast clock.
+
     Ports
     -----
-    value : signed(32), in; valid : in
+    value : signed(width), in; valid : in
     first : in
         ``value`` is the first of a sequence (index 0).
     index : unsigned(16), out
-        Index of the largest number so far, one clock after it was given.
+        Index of the largest number so far.
 
     Latency
     -------
-    One clock from ``value`` to ``index``.
+    One clock from ``value`` to ``index``, two with ``registered``.
     """
 
-    def __init__(self) -> None:
-        super().__init__({"value": In(signed(32)), "valid": In(1), "first": In(1), "index": Out(16)})
+    def __init__(self, width: int, *, registered: bool = False) -> None:
+        self.width = width
+        self.registered = registered
+        super().__init__({"value": In(signed(width)), "valid": In(1), "first": In(1), "index": Out(16)})
 
     def model(self, values: np.ndarray) -> int:
         """Return the index for one sequence."""
@@ -34,17 +45,20 @@ class Argmax(wiring.Component):
 
     def cycles(self) -> int:
         """Return the latency in clocks."""
-        return 1
+        return 1 + self.registered
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        best = Signal(signed(32), reset_less=True)
+        best = Signal(signed(self.width), reset_less=True)
         count = Signal(16, reset_less=True)
         index = Signal(16, reset_less=True)
         position = Signal(16)
-        m.d.comb += [position.eq(Mux(self.first, 0, count)), self.index.eq(index)]
-        with m.If(self.valid):
+        clocks = int(self.registered)
+        value = delayed(m, self.value, clocks, "value")
+        valid, first = delayed(m, self.valid, clocks, "valid"), delayed(m, self.first, clocks, "first")
+        m.d.comb += [position.eq(Mux(first, 0, count)), self.index.eq(index)]
+        with m.If(valid):
             m.d.sync += count.eq(position + 1)
-            with m.If(self.first | (self.value > best)):
-                m.d.sync += [best.eq(self.value), index.eq(position)]
+            with m.If(first | (value > best)):
+                m.d.sync += [best.eq(value), index.eq(position)]
         return m

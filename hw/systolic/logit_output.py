@@ -81,7 +81,7 @@ class LogitOutput(wiring.Component):
         return m
 
     def _argmax(self, m: Module, take: Signal) -> Value:
-        m.submodules.argmax = argmax = Argmax()
+        m.submodules.argmax = argmax = Argmax(self.config.scaled_width, registered=self.config.registered_ram)
         fresh = Signal()
         with m.If(take):
             m.d.sync += fresh.eq(0)
