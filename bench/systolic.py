@@ -104,9 +104,9 @@ def load_images(network: Network, count: int) -> np.ndarray:
 def make_config(case: Case, network: Network) -> EngineConfig:
     """Return the case's engine, no wider than the network needs; a case that is not placed need not fit either."""
     device = board_by_name(case.board).device
-    config = fit_widths(network, replace(base_config(network, device), **case.shape))
+    config = fit_widths([network], replace(base_config([network], device), **case.shape))
     try:
-        return fit_memory(network, config, device)
+        return fit_memory([network], config, device)
     except CompileError:
         if case.seeds:
             raise

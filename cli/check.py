@@ -24,7 +24,7 @@ def run(
 
     target = board_by_name(board)
     graph = load(network)
-    config = choose_config(graph, target.device)
+    config = choose_config([graph], target.device)
     compiled = compile_network(graph, config)
     table = Table(title=f"{graph.name} on {target.title}")
     for column in ("layer", "operation", "output", "clocks", "sum bits"):

@@ -16,6 +16,8 @@ def run(
     network: Annotated[Path, typer.Argument(help="a .s3net file")],
     board: Annotated[str, typer.Option(help="name of a board")] = "icebreaker",
     out: Annotated[Path | None, typer.Option(help="the build folder")] = None,
+    also: Annotated[list[Path] | None, typer.Option(help="another network that the engine must be able to run")] = None,
+    engine: Annotated[Path | None, typer.Option(help="take the engine of this build folder, and its board")] = None,
     fast: Annotated[bool, typer.Option("--fast", help="the fastest engine that fits, not a small one")] = False,
     rows: Annotated[int | None, typer.Option(help="rows of the array; searches the rest, like the next three")] = None,
     cols: Annotated[int | None, typer.Option(help="columns of the array")] = None,
@@ -25,9 +27,12 @@ def run(
     """Write the engine's Verilog and the network's program."""
     from bitstreams.boards import board_by_name
     from hw.graph import load
-    from hw.systolic.build import generate
+    from hw.systolic.build import generate, open_build
     from hw.systolic.search import search
 
+    made = open_build(engine) if engine is not None else None
+    if made is not None:
+        board = made.board
     target = board_by_name(board)
     folder = out or Path("build") / f"{network.stem}-{board}"
     pinned = {
@@ -39,16 +44,19 @@ def run(
     given = {name: value for name, value in pinned.items() if value is not None}
     config = None
     graph = load(network)
+    others = [load(path) for path in also or ()]
+    if made is not None and (fast or given or others):
+        raise ValueError("--engine takes an engine as it is, without --also, --fast and the array's shape")
     if fast or given:
         with console.status("searching the shapes"):
-            best = search(graph, target.device, **given)[0]
+            best = search([graph, *others], target.device, **given)[0]
         config = best.config
         console.print(
             f"{config.rows} x {config.cols} cells, {config.requantizers} requantisers, {config.clusters} times: "
             f"{best.cycles:,} clocks for {config.clusters} images, busy {best.busy:.1%}, about {best.area.luts:,} of "
             f"{target.device.luts:,} lookup tables and {best.area.block_rams} of {target.device.block_rams} block RAMs"
         )
-    build = generate(graph, board, target.device, folder, config=config)
+    build = generate(graph, board, target.device, folder, also=others, config=config, engine=made)
     reference = network.with_suffix(".reference.npz")
     if reference.exists():
         shutil.copyfile(reference, folder / "reference.npz")

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -173,27 +173,50 @@ def run_simulation(
     SimulatorError
         If the engine does not answer.
     """
+    options = {"seed": seed, "stall": stall, "first_unstalled": first_unstalled}
+    return run_programs(simulation, [(compiled, images)], options, waves_file=waves_file, clock_limit=clock_limit)[0]
+
+
+def run_programs(
+    simulation: Path,
+    programs: Sequence[tuple[CompiledNetwork, np.ndarray]],
+    options: dict[str, Any],
+    *,
+    waits: Sequence[int] = (),
+    waves_file: Path | None = None,
+    clock_limit: int | None = None,
+) -> list[list[ImageRun]]:
+    """Load one program after another into one engine and run its images; see :func:`run_simulation`.
+
+    Parameters
+    ----------
+    programs : sequence of (CompiledNetwork, uint8 array)
+        All compiled for the engine that is simulated.
+    options : dict
+        ``seed``, ``stall`` and ``first_unstalled``.
+    waits : sequence of int
+        Clocks between the last answer of the program before and the loading of each; none if it is empty.
+    """
     env = environment()
-    clusters = compiled.config.clusters
-    # The clusters need an image each: the last one is repeated.
-    padded = [*images, *(images[-1] for _ in range(-len(images) % clusters))]
-    limit = clock_limit or clusters * (20 * compiled.predicted_cycles + 40 * images[0].size) + 100_000
+    clusters = programs[0][0].config.clusters
+    jobs = []
+    for index, (compiled, images) in enumerate(programs):
+        # The clusters need an image each: the last one is repeated.
+        padded = [*images, *(images[-1] for _ in range(-len(images) % clusters))]
+        limit = clock_limit or clusters * (20 * compiled.predicted_cycles + 40 * images[0].size) + 100_000
+        packed = [pack_image(image).hex() for image in padded]
+        jobs.append(
+            {
+                "memory": pack_memory(compiled).hex(),
+                "images": packed,
+                "limit": limit,
+                "wait": waits[index] if waits else 0,
+            }
+        )
     with tempfile.TemporaryDirectory(prefix="shiftforge-") as folder:
         work = Path(folder)
         job = work / "job.json"
-        job.write_text(
-            json.dumps(
-                {
-                    "memory": pack_memory(compiled).hex(),
-                    "images": [pack_image(image).hex() for image in padded],
-                    "clusters": clusters,
-                    "seed": seed,
-                    "stall": stall,
-                    "first_unstalled": first_unstalled,
-                    "limit": limit,
-                }
-            )
-        )
+        job.write_text(json.dumps({"programs": jobs, "clusters": clusters, **options}))
         env["SHIFTFORGE_JOB"] = str(job)
         env["COCOTB_LOG_LEVEL"] = "WARNING"
         trace = work / "trace.txt"
@@ -220,17 +243,17 @@ def run_simulation(
         result = job.with_suffix(".result.json")
         if not result.exists():
             raise SimulatorError(f"the testbench failed: {_tail(work / 'cocotb.log')}")
-        answers: list[dict[str, Any]] = json.loads(result.read_text())
-        for i, answer in enumerate(answers):
-            if "timeout" in answer:
-                raise SimulatorError(
-                    f"image {i} got no answer within {limit} clocks (the engine's error code is {answer['error']})"
-                )
-        runs = [
-            ImageRun(answer["logits"], answer["class"], answer["cycles"], writes)
-            for answer, writes in zip(answers, _read_trace(trace, clusters), strict=True)
-        ]
-        return runs[: len(images)]
+        answers: list[list[dict[str, Any]]] = json.loads(result.read_text())
+        for part, program in zip(jobs, answers, strict=False):
+            for i, answer in enumerate(program):
+                if "timeout" in answer:
+                    raise SimulatorError(
+                        f"image {i} got no answer within {part['limit']} clocks "
+                        f"(the engine's error code is {answer['error']})"
+                    )
+        traces = _read_trace(trace, clusters)
+        runs = [[ImageRun(a["logits"], a["class"], a["cycles"], next(traces)) for a in program] for program in answers]
+        return [run[: len(images)] for run, (_, images) in zip(runs, programs, strict=True)]
 
 
 def _read_trace(path: Path, clusters: int) -> Iterator[list[tuple[int, int, int]]]:

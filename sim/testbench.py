@@ -13,6 +13,8 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, ReadOnly, RisingEdge, SimTimeoutError, Timer, with_timeout
 
 PERIOD_NS = 10
+PATIENCE = 4_000_000
+"""Clocks that a value of the image stream is offered, longer than any inference."""
 
 
 class StreamStall:
@@ -41,10 +43,13 @@ async def send(dut: Any, values: bytes, stall: StreamStall) -> None:
         dut.image__payload.value = value
         dut.image__valid.value = 1
         taken = False
-        while not taken:
+        for _ in range(PATIENCE):
             await ReadOnly()
             taken = dut.image__ready.value == 1
             await FallingEdge(dut.clk)
+            if taken:
+                break
+        assert taken, f"the engine took no value from the image stream in {PATIENCE} clocks"
     dut.image__valid.value = 0
 
 
@@ -85,12 +90,30 @@ async def run_images(dut: Any) -> None:
     dut.rst.value = 0
     for _ in range(4):
         await FallingEdge(dut.clk)
-    await send(dut, bytes.fromhex(job["memory"]), StreamStall(0, 0.0))
+    results = []
+    for program in job["programs"]:
+        results.append(await run_program(dut, job, program))
+        if "timeout" in results[-1][-1]:
+            break
+    job_file.with_suffix(".result.json").write_text(json.dumps(results))
+
+
+async def run_program(dut: Any, job: dict[str, Any], program: dict[str, Any]) -> list[dict[str, Any]]:
+    """Load a program and run its images; the last result is a ``timeout`` if the engine did not answer.
+
+    The engine was stopped ``wait`` clocks after the last answer of the program before.
+    """
+    for _ in range(program["wait"]):
+        await FallingEdge(dut.clk)
+    dut.run.value = 0
+    await FallingEdge(dut.clk)
+    await FallingEdge(dut.clk)
+    await send(dut, bytes.fromhex(program["memory"]), StreamStall(0, 0.0))
     await FallingEdge(dut.clk)
     await FallingEdge(dut.clk)
     dut.run.value = 1
     results: list[dict[str, Any]] = []
-    images, clusters = job["images"], job["clusters"]
+    images, clusters = program["images"], job["clusters"]
     for start in range(0, len(images), clusters):
         batch = images[start : start + clusters]
         stall = job["stall"] if start or not job["first_unstalled"] else 0.0
@@ -101,7 +124,7 @@ async def run_images(dut: Any) -> None:
         for index in range(start, start + clusters):
             try:
                 logits = await with_timeout(
-                    receive(dut, StreamStall(job["seed"] + 2 * index + 1, stall)), job["limit"] * PERIOD_NS, "ns"
+                    receive(dut, StreamStall(job["seed"] + 2 * index + 1, stall)), program["limit"] * PERIOD_NS, "ns"
                 )
             except SimTimeoutError:
                 break
@@ -124,4 +147,4 @@ async def run_images(dut: Any) -> None:
         await FallingEdge(dut.clk)
         cycles = int(dut.cycles.value)
         results += [{"logits": logits, "class": klass, "cycles": cycles} for logits, klass in answers]
-    job_file.with_suffix(".result.json").write_text(json.dumps(results))
+    return results

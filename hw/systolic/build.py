@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -45,7 +46,16 @@ class Build:
     verilog: str
 
 
-def generate(network: Network, board: str, device: Device, out: Path, *, config: EngineConfig | None = None) -> Build:
+def generate(
+    network: Network,
+    board: str,
+    device: Device,
+    out: Path,
+    *,
+    also: Sequence[Network] = (),
+    config: EngineConfig | None = None,
+    engine: Build | None = None,
+) -> Build:
     """Write a build folder: ``network.s3net``, ``engine.v``, ``program.hex`` and ``build.json``.
 
     Parameters
@@ -56,15 +66,23 @@ def generate(network: Network, board: str, device: Device, out: Path, *, config:
         Where it is to run.
     out : Path
         The folder; its files are replaced one by one, ``build.json`` last.
+    also : sequence of Network
+        Further networks that the engine is made for; their programs are generated for ``engine``.
     config : EngineConfig or None
         The engine, or ``None`` to choose one.
+    engine : Build or None
+        Take the engine of this build as it is; one bitstream then runs both networks.
 
     Raises
     ------
     CompileError
-        If the network does not fit.
+        If a network does not fit.
     """
-    config = config or choose_config(network, device)
+    if engine is not None:
+        config = engine.compiled.config
+    config = config or choose_config([network, *also], device)
+    for other in also:
+        compile_network(other, config)
     compiled = compile_network(network, config)
     key = digest(network)
     header = [
@@ -74,7 +92,7 @@ def generate(network: Network, board: str, device: Device, out: Path, *, config:
         f"{len(compiled.words)} words of program and weights, {compiled.predicted_cycles} clocks an inference",
         f"amaranth {version('amaranth')}",
     ]
-    verilog = emit_verilog(config, header)
+    verilog = engine.verilog if engine is not None else emit_verilog(config, header)
     out.mkdir(parents=True, exist_ok=True)
     (out / "build.json").unlink(missing_ok=True)
     save(network, out / "network.s3net")

@@ -111,7 +111,8 @@ class Engine(wiring.Component):
         m.submodules.image_loader = ResetInserter(stopped == self.run)(loader)
         for i, cluster in enumerate(clusters):
             m.submodules[f"cluster{i}"] = cluster
-            m.d.comb += cluster.stopped.eq(stopped)
+            # In step with the cluster's control; one clock's wire need not reach all of them.
+            m.d.comb += cluster.stopped.eq(delayed(m, stopped, i, f"stopped{i}", reset_less=False))
         layer = sequencer.result
         raw = Signal()
         m.d.comb += raw.eq(stopped & ~self.run)
@@ -180,7 +181,8 @@ class Engine(wiring.Component):
         wiring.connect(m, wiring.flipped(self.image), loader.image)
         m.d.comb += [
             loader.raw.eq(raw),
-            loader.start.eq(sequencer.input_start),
+            # ``run`` may fall in any clock; the sequencer goes on for one more.
+            loader.start.eq(sequencer.input_start & ~stopped),
             loader.fields.eq(sequencer.input_fields),
             checksum.restart.eq(~stopped & ~self.run),
             checksum.valid.eq(raw & self.image.valid & self.image.ready),

@@ -1,8 +1,8 @@
-"""The fastest engine for a network on a device: array, clusters and requantisers, by the exact clock model."""
+"""The fastest engine for networks on a device: array, clusters and requantisers, by the exact clock model."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from hw.devices import Device, Family
@@ -22,7 +22,10 @@ SHAPES = ((4, 4), (8, 4), (8, 8), (16, 4), (16, 8), (16, 16), (32, 8), (32, 16),
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """An engine that fits; ``busy`` is the share of the cells' clocks that do a multiply-accumulate of the network."""
+    """An engine that fits, and what it does with the first network.
+
+    ``busy`` is the share of the cells' clocks that do a multiply-accumulate of the network.
+    """
 
     config: EngineConfig
     area: Area
@@ -35,13 +38,13 @@ class Candidate:
         return self.config.clusters / self.cycles
 
 
-def search(network: Network, device: Device, **pinned: int) -> list[Candidate]:
-    """Return the engines that fit, the fastest first; of equally fast ones the smallest.
+def search(networks: Sequence[Network], device: Device, **pinned: int) -> list[Candidate]:
+    """Return the engines that fit, the fastest for the first network first; of equally fast ones the smallest.
 
     Parameters
     ----------
-    network : Network
-        What they are to run.
+    networks : sequence of Network
+        What they are to run, one at a time.
     device : Device
         Where.
     pinned : int
@@ -54,10 +57,10 @@ def search(network: Network, device: Device, **pinned: int) -> list[Candidate]:
     """
     found: list[Candidate] = []
     reason = "no shape of the array is left"
-    for config in _shapes(network, device, pinned):
+    for config in _shapes(networks, device, pinned):
         try:
-            config = fit_memory(network, fit_widths(network, config), device)
-            compiled = compile_network(network, config)
+            config = fit_memory(networks, fit_widths(networks, config), device)
+            compiled = compile_network(networks[0], config)
         except (CompileError, ValueError) as error:
             reason = str(error)
             continue
@@ -78,12 +81,12 @@ def search(network: Network, device: Device, **pinned: int) -> list[Candidate]:
         if fitting is not None:
             found.append(fitting)
     if not found:
-        raise CompileError(f"no engine for {network.name} fits {device.name}: {reason}")
+        raise CompileError(f"no engine for {', '.join(n.name for n in networks)} fits {device.name}: {reason}")
     return sorted(found, key=lambda c: (-c.images_per_clock, c.area.luts))
 
 
-def _shapes(network: Network, device: Device, pinned: dict[str, int]) -> Iterator[EngineConfig]:
-    base = base_config(network, device)
+def _shapes(networks: Sequence[Network], device: Device, pinned: dict[str, int]) -> Iterator[EngineConfig]:
+    base = base_config(networks, device)
     for rows, cols in SHAPES:
         if rows != pinned.get("rows", rows) or cols != pinned.get("cols", cols):
             continue

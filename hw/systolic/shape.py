@@ -1,7 +1,8 @@
-"""Chooses an engine for a network and a device."""
+"""Chooses an engine for one or several networks and a device."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,43 +27,38 @@ _WIDEST: dict[str, Any] = {
 }
 
 
-def smallest_alphabet(network: Network) -> Alphabet:
-    """Return the alphabet of the smallest cells that have every weight value of a network.
+def smallest_alphabet(networks: Sequence[Network]) -> Alphabet:
+    """Return the alphabet of the smallest cells that have every weight value of the networks.
 
-    A network with S3 and DenseShift layers of 3 bits gets ``s3-4-max8``: the cells of 4-bit codes, less the shifts that
+    Networks with S3 and DenseShift layers of 3 bits get ``s3-4-max8``: the cells of 4-bit codes, less the shifts that
     nobody needs. Integer weights (a rival's) get as many bits as they need.
     """
     values: set[int] = set()
-    for node in network.nodes:
-        if isinstance(node, Convolution | Logits):
-            values |= set(node.weight.ravel().tolist())
+    weighted = [node for network in networks for node in network.nodes if isinstance(node, Convolution | Logits)]
+    for node in weighted:
+        values |= set(node.weight.ravel().tolist())
     for bits in range(2, 6):
         alphabet = Alphabet.s3(bits)
         if values <= set(alphabet.values):
             largest = max(abs(value) for value in values | {1}).bit_length() - 1
             return alphabet if bits < 4 or largest == alphabet.max_shift else Alphabet.s3(bits, largest)
-    if _integer_weights(network):
+    if any(not node.alphabet.shifts for node in weighted):
         return Alphabet.integer(max(_signed_bits(value) for value in values))
     raise CompileError(f"the weight {max(values, key=abs)} is in no alphabet of 2 to 5 bits")
-
-
-def _integer_weights(network: Network) -> bool:
-    return any(isinstance(n, Convolution | Logits) and not n.alphabet.shifts for n in network.nodes)
 
 
 def _signed_bits(value: int) -> int:
     return max(2, (value if value >= 0 else ~value).bit_length() + 1)
 
 
-def fit_widths(network: Network, config: EngineConfig) -> EngineConfig:
-    """Return ``config`` with the least widths, shifts and constant memory that the network needs."""
-    shifts = [int(node.rescale.s.max()) for node in network.nodes if hasattr(node, "rescale")]
+def fit_widths(networks: Sequence[Network], config: EngineConfig) -> EngineConfig:
+    """Return ``config`` with the least widths, shifts and constant memory that the networks need."""
+    shifts = [int(n.rescale.s.max()) for network in networks for n in network.nodes if hasattr(n, "rescale")]
     wide = replace(config, **_WIDEST, output_shift=max([0, *shifts]), constant_depth=1024)
-    layers = Lowering(network, choose_layouts(network, wide), wide).layers()
-    constants = {tile.constants for layer in layers for tile in layer.tiles}
+    programs = [Lowering(network, choose_layouts(network, wide), wide).layers() for network in networks]
+    layers = [layer for program in programs for layer in program]
     full = (1 << config.activation_bits) - 1
-    image = network.tensor(network.input)
-    image_bits = max(image.width, image.height).bit_length()
+    images = [network.tensor(network.input) for network in networks]
     residual_shifts = [layer.needs.residual_shift for layer in layers if layer.needs.residual_shift is not None]
     return replace(
         wide,
@@ -71,17 +67,21 @@ def fit_widths(network: Network, config: EngineConfig) -> EngineConfig:
         max_scale_shift=max(layer.needs.scale_shift for layer in layers),
         min_residual_shift=min(residual_shifts, default=0),
         max_residual_shift=max(residual_shifts, default=0),
-        coordinate_bits=max(4, image_bits, *(layer.coordinate_bits for layer in layers)),
+        coordinate_bits=max(
+            4,
+            *(max(image.width, image.height).bit_length() for image in images),
+            *(layer.coordinate_bits for layer in layers),
+        ),
         mixed_bits=any(
             (not layer.classes and layer.maximum != full) or layer.border not in (0, full + 1 >> 1) for layer in layers
         ),
-        max_pool=any(isinstance(node, MaxPool) for node in network.nodes),
-        constant_depth=len(constants),
+        max_pool=any(isinstance(node, MaxPool) for network in networks for node in network.nodes),
+        constant_depth=max(len({tile.constants for layer in p for tile in layer.tiles}) for p in programs),
     )
 
 
-def base_config(network: Network, device: Device) -> EngineConfig:
-    """Return a small engine for a device that can do whatever the network needs: 8 x 8 cells, without SPRAM 8 x 4.
+def base_config(networks: Sequence[Network], device: Device) -> EngineConfig:
+    """Return a small engine for a device that can do whatever the networks need: 8 x 8 cells, without SPRAM 8 x 4.
 
     On an iCE40 the array is one tile and the class is left to the host. On an ECP5 the program has a memory of its own.
     """
@@ -92,7 +92,7 @@ def base_config(network: Network, device: Device) -> EngineConfig:
         rows=8,
         cols=cols,
         activation_bits=8,
-        alphabet=smallest_alphabet(network),
+        alphabet=smallest_alphabet(networks),
         **_WIDEST,
         output_shift=20,
         columns_per_requantizer=2,
@@ -108,31 +108,32 @@ def base_config(network: Network, device: Device) -> EngineConfig:
     )
 
 
-def fit_memory(network: Network, config: EngineConfig, device: Device) -> EngineConfig:
-    """Return ``config`` with as much block RAM as the network needs.
+def fit_memory(networks: Sequence[Network], config: EngineConfig, device: Device) -> EngineConfig:
+    """Return ``config`` with as much block RAM as the networks need, one at a time.
 
     Raises
     ------
     CompileError
-        If the network does not fit, with the numbers.
+        If a network does not fit, with the numbers.
     """
-    compiled = compile_network(network, config)
+    compiled = [compile_network(network, config) for network in networks]
     if config.memory is MemoryKind.SPRAM:
         return config
     # Whole blocks: half-used ones cost nothing more.
     block = 256 if device.family is Family.ICE40 else 512
-    words = -(-compiled.memory_words // block) * block
+    words = -(-max(c.memory_words for c in compiled) // block) * block
     if not config.program_words:
         return replace(config, memory_words=words)
-    return replace(config, memory_words=words, program_words=-(-len(compiled.words) // block) * block)
+    program = -(-max(len(c.words) for c in compiled) // block) * block
+    return replace(config, memory_words=words, program_words=program)
 
 
-def choose_config(network: Network, device: Device) -> EngineConfig:
-    """Return a small engine for a network on a device (:func:`base_config`), no wider than the network needs.
+def choose_config(networks: Sequence[Network], device: Device) -> EngineConfig:
+    """Return a small engine for networks on a device (:func:`base_config`), no wider than they need.
 
     Raises
     ------
     CompileError
-        If the network does not fit the device's memory, with the numbers.
+        If a network does not fit the device's memory, with the numbers.
     """
-    return fit_memory(network, fit_widths(network, base_config(network, device)), device)
+    return fit_memory(networks, fit_widths(networks, base_config(networks, device)), device)

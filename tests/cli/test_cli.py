@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from hw.graph import load, save
+from hw.systolic.build import open_build
 from sim import verilator
 
 runner = CliRunner()
@@ -99,3 +100,23 @@ def test_generate_searches_what_is_not_pinned(tmp_path):
     again = run("generate", "examples/digits.s3net", "--board", "hx8k_evn", "--fast", "--out", tmp_path / "none")
     one_sentence(again, "no engine for", "iCE40HX8K")
     assert not (tmp_path / "none").exists()
+
+
+def test_one_engine_is_generated_for_two_networks(digits, tmp_path):
+    other = tmp_path / "other.s3net"
+    other.write_bytes(Path("examples/digits-mlp.s3net").read_bytes())
+    first, second = tmp_path / "first", tmp_path / "second"
+    one_sentence(run("generate", other, "--engine", tmp_path / "none"), "none", "build.json is missing")
+    assert run("generate", digits, "--board", "ulx3s_85f", "--also", other, "--out", first).exit_code == 0
+    result = run("generate", other, "--engine", first, "--out", second)
+    assert result.exit_code == 0, result.output
+    assert (first / "engine.v").read_bytes() == (second / "engine.v").read_bytes()
+    assert (first / "program.hex").read_bytes() != (second / "program.hex").read_bytes()
+    assert open_build(second).compiled.config == open_build(first).compiled.config
+    # An engine for one network alone need not do for another one.
+    assert run("generate", other, "--board", "ulx3s_85f", "--out", first).exit_code == 0
+    one_sentence(
+        run("generate", digits, "--engine", first, "--out", tmp_path / "third"), "shifts by 8, the engine by at most 7"
+    )
+    assert not (tmp_path / "third").exists()
+    one_sentence(run("generate", other, "--engine", first, "--rows", "4"), "--engine takes an engine as it is")

@@ -20,7 +20,7 @@ DIGITS = "examples/digits.s3net"
 def test_every_random_network_compiles_for_both_families_and_maps_do_not_overlap(seed):
     network = random_network(seed)
     for device in (UP5K, ECP5_85):
-        compiled = compile_network(network, choose_config(network, device))
+        compiled = compile_network(network, choose_config([network], device))
         births = {network.input: -1} | {n.output: i for i, n in enumerate(network.nodes) if n.output in network.tensors}
         deaths = dict(births)
         for i, node in enumerate(network.nodes):
@@ -39,7 +39,7 @@ def test_every_random_network_compiles_for_both_families_and_maps_do_not_overlap
 
 
 def test_the_configuration_survives_json():
-    config = choose_config(load(DIGITS), UP5K)
+    config = choose_config([load(DIGITS)], UP5K)
     assert EngineConfig.from_json(config.to_json()) == config
 
 
@@ -63,7 +63,7 @@ def test_the_configuration_survives_json():
 )
 def test_what_an_engine_cannot_do_is_refused_with_the_numbers(changes, message):
     network = load(DIGITS)
-    config = replace(choose_config(network, ECP5_85), **changes)
+    config = replace(choose_config([network], ECP5_85), **changes)
     with pytest.raises(CompileError, match=message):
         compile_network(network, config)
 
@@ -81,7 +81,7 @@ def test_maps_larger_than_the_coordinates_are_refused():
     image = TensorFormat(8, 0, 8)
     model = convert(build_model("small_resnet", (1, 28, 28), 10), image=image)
     network = export(model, image, (1, 28, 28))
-    config = replace(choose_config(network, ECP5_85), coordinate_bits=4)
+    config = replace(choose_config([network], ECP5_85), coordinate_bits=4)
     with pytest.raises(CompileError, match="'stem_block' needs coordinates of 5 bits, the engine has 4"):
         compile_network(network, config)
 
@@ -97,7 +97,7 @@ def test_circular_padding_is_refused_by_name():
 
 def test_the_accumulator_width_comes_from_the_weights():
     network = load(DIGITS)
-    config = choose_config(network, ECP5_85)
+    config = choose_config([network], ECP5_85)
     low = min(int(n.accumulator_bounds(255)[0].min()) for n in network.nodes if isinstance(n, Convolution))
     assert config.acc_width == 18 and -(1 << 17) <= low < -(1 << 16)
 

@@ -29,7 +29,7 @@ def network(*layers):
 
 
 def bases(graph):
-    return {name: layout.base for name, layout in compile_network(graph, choose_config(graph, UP5K)).layouts.items()}
+    return {name: layout.base for name, layout in compile_network(graph, choose_config([graph], UP5K)).layouts.items()}
 
 
 def test_a_sum_takes_the_place_of_its_residual_operand():
