@@ -28,7 +28,7 @@ RUNS = Path("runs/training")
 CHANGES: dict[str, dict[str, Any]] = {
     "default": {},
     "paper": {},
-    "no twin": {"distillation": 0.0, "from_twin": False, "latent_lr": 1.0},
+    "no twin": {"distillation": 0.0, "from_twin": False, "lr": 0.2, "latent_lr": 1.0},
     "no distillation": {"distillation": 0.0},
 }
 """Recipes by the name in a row: what differs from the default."""

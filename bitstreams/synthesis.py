@@ -5,8 +5,8 @@ from __future__ import annotations
 from hw.devices import Device, Family
 
 LEAST_SET = {Family.ICE40: 8, Family.ECP5: 16}
-"""Least flip-flops that share a clock enable or a reset. A logic tile of an iCE40 holds eight, of one set; on an ECP5 it
-is the placer that needs minutes and hours for hundreds of small sets."""
+"""Least flip-flops that share a clock enable or a reset. A logic tile of an iCE40 holds eight, of one set; on an ECP5
+it is the placer that needs minutes and hours for hundreds of small sets."""
 
 
 def synthesis_script(device: Device, *, dsp: bool = False) -> str:

@@ -39,7 +39,11 @@ class Top(Elaboratable):
         divisor = round(self.board.clock_mhz * 1e6 / self.board.baud)
         m.submodules.receiver = receiver = UartReceiver(divisor)
         m.submodules.transmitter = transmitter = UartTransmitter(divisor)
-        m.submodules.link = link = FrameLink(images=self.config.clusters)
+        m.submodules.link = link = FrameLink(
+            # The engine's own watchdog comes first: it knows better what is wrong.
+            timeout_bits=self.config.watchdog_bits + 1,
+            images=self.config.clusters,
+        )
         m.submodules.engine = engine = Engine(self.config)
         uart = platform.request("uart", 0)
         m.d.comb += [

@@ -71,7 +71,6 @@ class Recipe:
 _CIFAR: dict[str, Any] = {
     "epochs": 30,
     "batch": 128,
-    "lr": 0.2,
     "smoothing": 0.0,
     "distillation": 0.9,
     "from_twin": True,
@@ -86,6 +85,9 @@ _DATA: dict[str, dict[str, Any]] = {
     "cifar10": _CIFAR,
     "cifar100": _CIFAR,
 }
+# From a random start a higher rate is better than from the weights of a twin.
+_RANDOM_START: dict[str, Any] = {"lr": 0.2, "distillation": 0.0, "from_twin": False}
+_FLOAT: dict[str, dict[str, Any]] = {"cifar10": _RANDOM_START, "cifar100": _RANDOM_START}
 _METHOD: dict[str, dict[str, Any]] = {
     "denseshift": {"latent_lr": 0.1, "latent_std": 0.001},
     "deepshift_ps": {"optimizer": "radam", "lr": 0.01, "latent_lr": 0.01},
@@ -126,6 +128,8 @@ def choose_recipe(data: str, method: str = "s3", name: str = "default", **change
     if unknown:
         raise ValueError(f"recipe field {min(unknown)!r} is unknown")
     settings = {**_DATA.get(data, {"epochs": 30, "batch": 128}), **_METHOD.get(method, {})}
+    if method == "float":
+        settings.update(_FLOAT.get(data, {}))
     if name == "paper":
         settings.update(_PAPER)
     return replace(Recipe(**settings), **{key: value for key, value in changes.items() if value is not None})

@@ -39,6 +39,7 @@ class LinkError(enum.Enum, shape=2):  # type: ignore[call-arg]
 
     COMMAND = 1
     TIMEOUT = 2
+    ENGINE = 3
 
 
 class FrameLink(wiring.Component):
@@ -46,7 +47,8 @@ class FrameLink(wiring.Component):
 
     A request is ``A5 command length[3] payload``; ``LOAD`` fills the engine's memory and starts it, ``INFER`` sends an
     image, ``STATUS`` asks. A frame that stops in the middle, or an image the engine does not take, is answered with
-    ``ERROR`` after ``2^timeout_bits`` clocks, and the engine is restarted: the link never hangs.
+    ``ERROR`` after ``2^timeout_bits`` clocks, and the engine is restarted: the link never hangs. Where the engine
+    itself stopped with an error, the rest of the frame is dropped, and the engine stays as it is for ``STATUS``.
 
     Parameters
     ----------
@@ -134,7 +136,10 @@ class FrameLink(wiring.Component):
         # The engine is offered the byte where it is, until it has taken it. The link knows a clock later, so that no
         # path leads from the engine's state through the link's.
         handed = Signal()
-        taken = offered & self.image.ready
+        # A stopped engine takes nothing; what is left of its image is dropped.
+        failed = Signal()
+        m.d.sync += failed.eq(self.error.any() & (command == Command.INFER))
+        taken = offered & (self.image.ready | failed)
         m.d.sync += handed.eq(taken)
         m.d.comb += [self.image.valid.eq(offered), self.image.payload.eq(self.i.payload), self.i.ready.eq(handed)]
 
@@ -185,9 +190,18 @@ class FrameLink(wiring.Component):
                 with m.If(handed):
                     m.d.sync += [left.eq(left - 1), took.eq(1)]
                 with m.If(~more & ~took):
-                    m.next = "HEAD"
+                    m.next = "COMPUTE"
                     with m.If(command == Command.LOAD):
                         m.d.sync += [run.eq(1), loaded.eq(1)]
+                        m.next = "HEAD"
+                give_up()
+            with m.State("COMPUTE"):
+                # The reply begins when there is something to say.
+                with m.If(self.logits.valid):
+                    m.next = "HEAD"
+                with m.If(failed):
+                    m.d.sync += [problem.eq(LinkError.ENGINE), command.eq(Command.ERROR)]
+                    m.next = "HEAD"
                 give_up()
             with m.State("HEAD"):
                 code = Signal(8)

@@ -73,6 +73,8 @@ class EngineConfig:
         Whether the requantisers can compare with a stored activation.
     argmax : bool
         Whether the engine finds the class itself; the logits come out in any case.
+    watchdog_bits : int
+        An inference that is not done after ``2^watchdog_bits`` clocks is stopped with an error.
 
     Raises
     ------
@@ -104,6 +106,7 @@ class EngineConfig:
     argmax: bool = True
     program_words: int = 0
     clusters: int = 1
+    watchdog_bits: int = 24
 
     def __post_init__(self) -> None:
         def need(ok: bool, what: str) -> None:
@@ -120,6 +123,7 @@ class EngineConfig:
             self.alphabet.bits <= self.activation_bits,
             f"a {self.alphabet.bits}-bit weight code does not fit a lane of {self.activation_bits} bits",
         )
+        need(8 <= self.watchdog_bits <= 31, f"watchdog_bits must be 8..31, got {self.watchdog_bits}")
         need(self.word_bits >= 32, f"a memory word needs 32 bits or more, got {self.word_bits}")
         need(8 <= self.acc_width <= 32, f"acc_width must be 8..32, got {self.acc_width}")
         need(

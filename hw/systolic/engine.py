@@ -231,8 +231,9 @@ class Engine(wiring.Component):
                 self.trace_data[i].eq(cluster.trace_data),
             ]
 
-        # Clocks of an inference.
+        # Clocks of an inference, and its watchdog.
         cycles = Signal(32)
+        m.d.sync += sequencer.overdue.eq(sequencer.busy & cycles[config.watchdog_bits])
         with m.If(sequencer.begins):
             m.d.sync += cycles.eq(0)
         with m.Elif(sequencer.busy & ~sequencer.done):

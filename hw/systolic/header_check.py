@@ -18,6 +18,7 @@ class Error(enum.Enum, shape=3):  # type: ignore[call-arg]
     SHAPE = 2
     OPCODE = 3
     CHECKSUM = 4
+    OVERDUE = 5
 
 
 class HeaderCheck(wiring.Component):

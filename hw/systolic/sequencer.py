@@ -51,6 +51,7 @@ class Sequencer(wiring.Component):
     -----
     fetched : the memory's fetch register, in
     intact : in; the program arrived as it was sent
+    overdue : in; the inference takes too long, stop it at the next instruction
     read_free : in; the read port is free
     request, address, load, load_begins : out
         Reads ``address`` in this clock; ``load``: the word is weights for the array, the first ones of a pass.
@@ -80,6 +81,7 @@ class Sequencer(wiring.Component):
             {
                 "fetched": In(config.word_bits),
                 "intact": In(1),
+                "overdue": In(1),
                 "read_free": In(1),
                 "request": Out(1),
                 "fetching": Out(1),
@@ -219,6 +221,9 @@ class Sequencer(wiring.Component):
                 with m.If(self.read_free):
                     m.d.sync += counter.eq(counter + 1)
                     go_on("WAIT")
+                with m.If(self.overdue):
+                    m.d.sync += error.eq(Error.OVERDUE)
+                    go_on("ERROR")
 
             with m.State("WAIT"):
                 m.d.sync += clocks.eq(clocks - 1)

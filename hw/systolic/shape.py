@@ -24,7 +24,11 @@ _WIDEST: dict[str, Any] = {
     "max_pool": True,
     "mixed_bits": True,
     "coordinate_bits": 11,
+    "watchdog_bits": 31,
 }
+WATCHDOG_BITS = 23
+"""Least bits of the watchdog: about 0.1 s."""
+
 
 
 def smallest_alphabet(networks: Sequence[Network]) -> Alphabet:
@@ -109,7 +113,7 @@ def base_config(networks: Sequence[Network], device: Device) -> EngineConfig:
 
 
 def fit_memory(networks: Sequence[Network], config: EngineConfig, device: Device) -> EngineConfig:
-    """Return ``config`` with as much block RAM as the networks need, one at a time.
+    """Return ``config`` with as much block RAM, and as long a watchdog, as the networks need, one at a time.
 
     Raises
     ------
@@ -117,6 +121,9 @@ def fit_memory(networks: Sequence[Network], config: EngineConfig, device: Device
         If a network does not fit, with the numbers.
     """
     compiled = [compile_network(network, config) for network in networks]
+    # Twice the clocks: a host may be slow to take the logits.
+    longest = max(c.predicted_cycles for c in compiled)
+    config = replace(config, watchdog_bits=max(WATCHDOG_BITS, longest.bit_length() + 1))
     if config.memory is MemoryKind.SPRAM:
         return config
     # Whole blocks: half-used ones cost nothing more.

@@ -11,6 +11,7 @@ from bitstreams.host import Host
 from hw.bus import FrameLink, UartReceiver, UartTransmitter
 from hw.systolic.compiler import compile_network
 from hw.systolic.engine import Engine
+from hw.systolic.program import COORDINATE_BITS, Opcode, closing_word, encode, instruction_words
 from sim.runner import pack_image, pack_memory
 from tests.strategies import random_images, random_network
 from tests.systolic.support import make_config, simulate
@@ -96,6 +97,45 @@ def test_a_frame_has_an_image_for_every_cluster():
     assert [answer.logits for answer in seen] == wanted.tolist()
     assert [answer.klass for answer in seen] == np.argmax(wanted, axis=1).tolist()
     assert {answer.cycles for answer in seen} == {compiled.predicted_cycles}
+
+
+def test_a_program_without_an_end_is_stopped_and_the_host_told():
+    network = random_network(1)
+    config = make_config(memory_words=1024, watchdog_bits=11)
+    compiled = compile_network(network, config)
+    image = random_images(network, 1, 1)[0]
+    whole = pack_memory(compiled)
+    # In the place of the first layer a jump to itself that is never done: it counts further than the engine's counter.
+    words, size = compiled.program.words, instruction_words(config)
+    at = next(i for i, word in enumerate(words) if word & 15 == Opcode.INPUT and i >= size) + size
+    assert words[at] & 15 == Opcode.OPERAND
+    words[at : at + size] = encode(Opcode.LOOP, config, target=at, count=(1 << COORDINATE_BITS) - 1)
+    words[-1] = closing_word(words[:-1], config)
+    endless = pack_memory(compiled)
+    dut = Board(config)
+    host = Host(network.classes)
+    seen = []
+
+    async def testbench(ctx):
+        wire = Wire(ctx, dut)
+        ctx.set(dut.receiver.rx, 1)
+        await ctx.tick().repeat(20)
+        await wire.send(host.load(endless))
+        host.check_load(await wire.receive(host.load_size))
+        await wire.send(host.infer(pack_image(image)))
+        assert await wire.receive(3) == b"\x5aE\x03"
+        await wire.send(host.status())
+        assert await wire.receive(4) == b"\x5aS\x05\x01"
+        # A stopped engine says so again, and swallows the image.
+        await wire.send(host.infer(pack_image(image)))
+        assert await wire.receive(3) == b"\x5aE\x03"
+        await wire.send(host.load(whole))
+        host.check_load(await wire.receive(host.load_size))
+        await wire.send(host.infer(pack_image(image)))
+        seen.append(host.answer(await wire.receive(host.answer_size)).logits)
+
+    simulate(dut, testbench)
+    assert seen == network.run(image[None])[network.logits.name].tolist()
 
 
 def test_a_network_is_loaded_images_are_answered_and_errors_do_not_hang():

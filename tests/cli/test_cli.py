@@ -115,8 +115,7 @@ def test_one_engine_is_generated_for_two_networks(digits, tmp_path):
     assert open_build(second).compiled.config == open_build(first).compiled.config
     # An engine for one network alone need not do for another one.
     assert run("generate", other, "--board", "ulx3s_85f", "--out", first).exit_code == 0
-    one_sentence(
-        run("generate", digits, "--engine", first, "--out", tmp_path / "third"), "shifts by 8, the engine by at most 7"
-    )
-    assert not (tmp_path / "third").exists()
+    third = tmp_path / "third"
+    one_sentence(run("generate", digits, "--engine", first, "--out", third), "shifts by 8, the engine by at most 7")
+    assert not third.exists()
     one_sentence(run("generate", other, "--engine", first, "--rows", "4"), "--engine takes an engine as it is")

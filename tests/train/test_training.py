@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from s3train.convert import convert, convert_weights
+from s3train.convert import convert
 from s3train.data import DataError, load_data, load_digits
 from s3train.data.mnist import read_idx
 from s3train.evaluation import accuracy, differing_logits

@@ -117,6 +117,10 @@ def compile_network(network: Network, config: EngineConfig) -> CompiledNetwork:
         )
     program, layers, _ = _assemble(network, layouts, config)
     cycles, clocks = predicted_clocks(layers, config)
+    if cycles >= 1 << config.watchdog_bits:
+        raise CompileError(
+            f"an inference takes {cycles} clocks, the engine's watchdog stops it after {1 << config.watchdog_bits}"
+        )
     return CompiledNetwork(network, config, program, layouts, layers, cycles, clocks)
 
 
