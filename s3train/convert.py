@@ -11,6 +11,7 @@ import torch
 from torch import fx, nn
 from torch.nn.utils import parametrize
 
+from s3train.concatenation import is_concatenation
 from s3train.formats import TensorFormat, UnsupportedModelError
 from s3train.layers import ShiftAveragePool2d, ShiftBlock, ShiftLogits
 from s3train.layers.shift_block import FormatSource
@@ -20,7 +21,7 @@ _WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.Linear)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 _SUPPORTED = (
     "Conv1d, Conv2d, Linear, BatchNorm1d, BatchNorm2d, ReLU, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d(1), Flatten, "
-    "Identity and additions of two branches"
+    "Identity, additions of two branches and concatenations of channels"
 )
 
 
@@ -120,6 +121,8 @@ class _Converter:
         self.method, self.bits, self.options = method, bits, options
         self.activation_bits, self.terms, self.skip = activation_bits, terms, skip
         self.formats: dict[fx.Node, FormatSource] = {}
+        # What quantises a stored tensor.
+        self.quantizing: dict[fx.Node, list[ShiftBlock | ShiftAveragePool2d]] = {}
         self.image = image
         self.done: set[fx.Node] = set()
         self.replacement: dict[fx.Node, fx.Node] = {}
@@ -243,6 +246,7 @@ class _Converter:
             if not old.users:
                 self.graph.graph.erase_node(old)
         self.formats[new] = lambda: block.quantizer.format
+        self.quantizing[new] = [block]
 
     def _keep_norm(self, block: ShiftBlock, name: str) -> None:
         """Give the block the batch norm's learned factor and constant: a trained model keeps them."""
@@ -269,6 +273,9 @@ class _Converter:
 
     def _passing(self, node: fx.Node) -> None:
         """Layers without weights."""
+        if is_concatenation(node):
+            self._concatenation(node)
+            return
         source = next((arg for arg in node.args if isinstance(arg, fx.Node)), None)
         if source is None or source not in self.formats:
             raise UnsupportedModelError(f"{node.name}: unsupported, supported are {_SUPPORTED}")
@@ -285,6 +292,30 @@ class _Converter:
             raise UnsupportedModelError(f"{node.target if module is not None else node.name}: {found} is unsupported, "
                                         f"supported are {_SUPPORTED}")  # fmt: skip
         self.formats[node] = self.formats[source]
+        self.quantizing[node] = self.quantizing.get(source, [])
+
+    def _concatenation(self, node: fx.Node) -> None:
+        """Let all parts have one quantiser, so that their stored numbers mean the same."""
+        parts = node.args[0] if node.args else node.kwargs.get("tensors")
+        dim = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim", 0)
+        if dim != 1 or not isinstance(parts, list | tuple):
+            raise UnsupportedModelError(f"{node.name}: concatenates dimension {dim}, supported are the channels, 1")
+        owners = []
+        for part in parts:
+            found = self.quantizing.get(part) if isinstance(part, fx.Node) else None
+            if not found:
+                raise UnsupportedModelError(f"{node.name}: concatenates {part}, supported are outputs of layers")
+            owners += found
+        shared = owners[0].quantizer
+        if any(owner.quantizer.signed != shared.signed for owner in owners):
+            raise UnsupportedModelError(
+                f"{node.name}: concatenates tensors with and without a ReLU, supported are all of one kind"
+            )
+        for owner in owners:
+            owner.quantizer = shared
+        node.args, node.kwargs = (list(parts), 1), {}
+        self.formats[node] = lambda: shared.format
+        self.quantizing[node] = owners
 
     def _average_pool(self, node: fx.Node, module: nn.Module, source: fx.Node) -> None:
         kernel: tuple[int, int] | None = None
@@ -305,6 +336,7 @@ class _Converter:
         self.replacement[node] = new
         self.done.update((node, new))
         self.formats[new] = lambda: pool.format
+        self.quantizing[new] = [pool]
 
     def _is(self, node: fx.Node, kinds: tuple[type, ...]) -> bool:
         return node.op == "call_module" and isinstance(self.modules.get(str(node.target)), kinds)

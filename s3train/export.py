@@ -11,6 +11,7 @@ from torch import fx, nn
 from hw.graph import (
     Alphabet,
     AveragePool,
+    Concatenation,
     Convolution,
     Logits,
     MaxPool,
@@ -20,6 +21,7 @@ from hw.graph import (
     Rescale,
     Tensor,
 )
+from s3train.concatenation import is_concatenation
 from s3train.formats import TensorFormat, UnsupportedModelError
 from s3train.layers import ShiftAveragePool2d, ShiftBlock, ShiftLogits
 from s3train.layers.shift_block import integer_weight
@@ -75,6 +77,9 @@ class _Exporter:
         return tensor
 
     def _node(self, node: fx.Node) -> None:
+        if is_concatenation(node):
+            self.stored[node] = self._concatenation(node)
+            return
         module = self.model.get_submodule(str(node.target)) if node.op == "call_module" else None
         inputs = [self.stored[a] for a in node.args if isinstance(a, fx.Node)]
         source = inputs[0]
@@ -96,6 +101,17 @@ class _Exporter:
             case _:
                 # Flatten and Identity: the same stored numbers in the same order.
                 self.stored[node] = source
+
+    def _concatenation(self, node: fx.Node) -> Tensor:
+        """Join the channels of tensors that share a quantiser; converting has seen to that."""
+        given: Any = node.args[0]
+        parts = [self.stored[part] for part in given]
+        first = parts[0]
+        channels = sum(part.channels for part in parts)
+        fmt = TensorFormat(first.bits, first.zero_point, first.exponent)
+        output = self._tensor(f"{node.name}.out", (channels, first.height, first.width), fmt)
+        self.nodes.append(Concatenation(node.name, tuple(part.name for part in parts), output.name))
+        return output
 
     def _block(self, name: str, block: ShiftBlock, source: Tensor, residual: str | None) -> Tensor:
         integers = block.integer(name)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
+from s3train.concatenation import is_concatenation
 from s3train.formats import TensorFormat, UnsupportedModelError
 from s3train.layers import ShiftAveragePool2d, ShiftBlock, ShiftLogits
 from s3train.layers.shift_block import IntegerLayer, integer_weight
@@ -70,7 +71,8 @@ class IntegerModel:
             elif node.op == "output":
                 break
             else:
-                values[node] = self._step(node, [values[a] for a in node.args if isinstance(a, fx.Node)])
+                given = node.args[0] if is_concatenation(node) else node.args
+                values[node] = self._step(node, [values[a] for a in given if isinstance(a, fx.Node)])
                 named[node.name] = values[node]
         return named
 
@@ -90,6 +92,8 @@ class IntegerModel:
             return _max_pool(module, x)
         if isinstance(module, nn.Identity):
             return x
+        if is_concatenation(node):
+            return torch.cat(inputs, dim=1)
         return x.flatten(1)
 
 

@@ -157,7 +157,8 @@ def close_run(result: TrainResult, network: nn.Module) -> None:
     """Keep the network and, last, the result."""
     out = result.folder
     temporary = out / f".{_STATE}.tmp"
-    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, temporary)
+    # A copy of everything: concatenated tensors share a quantiser, a file has no shared memory.
+    save_file({name: value.clone().contiguous() for name, value in network.state_dict().items()}, temporary)
     os.replace(temporary, out / _STATE)
     fields = asdict(result)
     del fields["folder"]

@@ -12,6 +12,7 @@ from hw.graph import (
     Add,
     Alphabet,
     AveragePool,
+    Concatenation,
     Convolution,
     Logits,
     MaxPool,
@@ -173,6 +174,49 @@ class _Builder:
         )  # fmt: skip
         return output
 
+    def concatenate(self, source: Tensor) -> Tensor:
+        """Two convolutions of 1 x 1 side by side; sometimes two such pairs."""
+        choose = self.choose
+        form: Tensor | None = None
+
+        def pair(depth: int) -> Tensor:
+            nonlocal form
+            parts = []
+            for last in (False, True):
+                if depth and choose.integer(0, 2) == 0 and last:
+                    parts.append(pair(depth - 1))
+                    continue
+                # All but the last one fill whole words of 4, 8 or 16 rows.
+                wanted = choose.integer(1, 20) if last else 16
+                parts.append(self.side(source, wanted, form))
+                form = parts[-1]
+            channels = sum(part.channels for part in parts)
+            name = f"t{len(self.tensors)}"
+            output = Tensor(name, channels, *source.shape[1:], form.bits, form.zero_point, form.exponent)
+            self.tensors[name] = output
+            joined = tuple(part.name for part in parts)
+            self.nodes.append(Concatenation(f"concatenation{len(self.nodes)}", joined, name))
+            return output
+
+        return pair(1)
+
+    def side(self, source: Tensor, channels: int, form: Tensor | None) -> Tensor:
+        """A convolution of 1 x 1, stride 1."""
+        weight, alphabet = self.weight((channels, source.channels, 1, 1))
+        output = self.store(channels, source.height, source.width, signed=self.choose.integer(0, 3) == 0)
+        if form is not None:
+            output = Tensor(output.name, *output.shape, form.bits, form.zero_point, form.exponent)
+            self.tensors[output.name] = output
+        spread = np.abs(weight).reshape(channels, -1).sum(axis=1) * source.maximum / 2
+        rescale = self.rescale(spread, output, residual=False)
+        self.nodes.append(
+            Convolution(
+                f"conv{len(self.nodes)}", source.name, output.name, weight, alphabet, (1, 1), Padding(), 1, False,
+                rescale, None,
+            )
+        )  # fmt: skip
+        return output
+
     def add(self, source: Tensor) -> Tensor:
         partners = [t for t in self.tensors.values() if t.shape == source.shape and t.name not in ("t0", source.name)]
         if not partners:
@@ -194,9 +238,11 @@ def build(choose: Chooser, *, bits: int = 8, alphabets: Sequence[Alphabet] = (),
         now = Tensor(now.name, *now.shape, now.bits, 1 << now.bits - 1, now.exponent)
         builder.tensors[now.name] = now
     for _ in range(choose.integer(0, 5)):
-        kind = choose.choice(("convolution", "convolution", "convolution", "pool", "add", "linear"))
+        kind = choose.choice(("convolution", "convolution", "convolution", "pool", "add", "linear", "join"))
         if kind == "pool":
             now = builder.pool(now)
+        elif kind == "join":
+            now = builder.concatenate(now)
         elif kind == "add" and now.name != "t0":
             now = builder.add(now)
         else:

@@ -4,7 +4,7 @@ from hw.graph.alphabet import Alphabet, AlphabetKind
 from hw.graph.errors import NetworkError
 from hw.graph.file import digest, load, save
 from hw.graph.network import Network
-from hw.graph.ops import Add, AveragePool, Convolution, Logits, MaxPool, Node, Padding
+from hw.graph.ops import Add, AveragePool, Concatenation, Convolution, Logits, MaxPool, Node, Padding
 from hw.graph.rescale import Rescale
 from hw.graph.tensor import Tensor
 
@@ -13,6 +13,7 @@ __all__ = [
     "Alphabet",
     "AlphabetKind",
     "AveragePool",
+    "Concatenation",
     "Convolution",
     "Logits",
     "MaxPool",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hw.graph.alphabet import Alphabet
 from hw.graph.errors import NetworkError, need
 from hw.graph.network import MAX_NODES, Network
-from hw.graph.ops import Add, AveragePool, Convolution, Logits, MaxPool, Node, Padding
+from hw.graph.ops import Add, AveragePool, Concatenation, Convolution, Logits, MaxPool, Node, Padding
 from hw.graph.rescale import RANGES, Rescale
 from hw.graph.tensor import MAX_ELEMENTS, Tensor
 
@@ -35,7 +35,11 @@ def graph_to_json(network: Network) -> tuple[dict[str, Any], Arrays]:
     arrays: Arrays = {}
     nodes = []
     for i, node in enumerate(network.nodes):
-        fields: dict[str, Any] = {"op": type(node).__name__, "name": node.name, "input": node.input}
+        fields: dict[str, Any] = {"op": type(node).__name__, "name": node.name}
+        if isinstance(node, Concatenation):
+            fields["inputs"] = list(node.inputs)
+        else:
+            fields["input"] = node.input
         if not isinstance(node, Logits):
             fields["output"] = node.output
         if isinstance(node, Convolution | AveragePool | MaxPool):
@@ -132,6 +136,8 @@ def _node(i: int, fields: Any, tensors: dict[str, Tensor], arrays: Arrays) -> No
     reader = _Reader(f"node {i}", fields)
     op, name = reader.take("op", str), reader.take("name", str)
     reader.where = f"node {name!r:.80}"
+    if op == "Concatenation":
+        return _concatenation(reader, name)
     source = reader.take("input", str)
     output = "" if op == "Logits" else reader.take("output", str)
     node: Node
@@ -163,10 +169,19 @@ def _node(i: int, fields: Any, tensors: dict[str, Tensor], arrays: Arrays) -> No
         node = Logits(name, source, weight, alphabet, bias, exponent)
     else:
         raise NetworkError(
-            f"{reader.where}: op {op!r:.40} is unknown, supported are Convolution, AveragePool, MaxPool, Add, Logits"
+            f"{reader.where}: op {op!r:.40} is unknown, "
+            f"supported are Convolution, AveragePool, MaxPool, Add, Concatenation, Logits"
         )
     reader.done()
     return node
+
+
+def _concatenation(reader: _Reader, name: str) -> Concatenation:
+    inputs, output = reader.take("inputs", list), reader.take("output", str)
+    reader.done()
+    good = len(inputs) <= MAX_NODES and all(isinstance(part, str) for part in inputs)
+    need(good, f"{reader.where}: field inputs must be names of tensors")
+    return Concatenation(name, tuple(inputs), output)
 
 
 def _padding(reader: _Reader) -> Padding:

@@ -30,7 +30,6 @@ WATCHDOG_BITS = 23
 """Least bits of the watchdog: about 0.1 s."""
 
 
-
 def smallest_alphabet(networks: Sequence[Network]) -> Alphabet:
     """Return the alphabet of the smallest cells that have every weight value of the networks.
 

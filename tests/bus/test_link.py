@@ -74,7 +74,7 @@ class Wire:
 
 
 def test_a_frame_has_an_image_for_every_cluster():
-    network = random_network(1)
+    network = random_network(58)
     config = make_config(memory_words=256, program_words=1024, clusters=2)
     compiled = compile_network(network, config)
     images = random_images(network, 1, 4)
@@ -100,7 +100,7 @@ def test_a_frame_has_an_image_for_every_cluster():
 
 
 def test_a_program_without_an_end_is_stopped_and_the_host_told():
-    network = random_network(1)
+    network = random_network(58)
     config = make_config(memory_words=1024, watchdog_bits=11)
     compiled = compile_network(network, config)
     image = random_images(network, 1, 1)[0]
@@ -139,7 +139,7 @@ def test_a_program_without_an_end_is_stopped_and_the_host_told():
 
 
 def test_a_network_is_loaded_images_are_answered_and_errors_do_not_hang():
-    network = random_network(1)
+    network = random_network(58)
     config = make_config(memory_words=1024)
     compiled = compile_network(network, config)
     images = random_images(network, 1, 3)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from hw.graph import Add, AveragePool, Convolution, Logits, MaxPool, NetworkError, Rescale, Tensor
+from hw.graph import Add, AveragePool, Concatenation, Convolution, Logits, MaxPool, NetworkError, Rescale, Tensor
 from tests.strategies import networks, random_images, random_network
 
 
@@ -20,6 +20,12 @@ def slow(network, image):
     """One image, element by element, with Python's integers."""
     values = {network.input: {i: int(image[i]) for i in np.ndindex(image.shape)}}
     for node in network.nodes:
+        if isinstance(node, Concatenation):
+            parts = [(values[name], network.tensor(name).channels) for name in node.inputs]
+            joined = [(part, c) for part, channels in parts for c in range(channels)]
+            shape = network.tensor(node.output).shape
+            values[node.output] = {(c, y, x): joined[c][0][joined[c][1], y, x] for c, y, x in np.ndindex(shape)}
+            continue
         source = network.tensor(node.input)
         x = values[node.input]
 

@@ -1,8 +1,12 @@
-import numpy as np
+from dataclasses import replace
 
-from hw.devices import UP5K
-from hw.graph import Add, Alphabet, Convolution, Logits, Network, Padding, Rescale, Tensor
+import numpy as np
+import pytest
+
+from hw.devices import ECP5_85, UP5K
+from hw.graph import Add, Alphabet, Concatenation, Convolution, Logits, Network, Padding, Rescale, Tensor
 from hw.systolic.compiler import compile_network
+from hw.systolic.compiler.plan import CompileError
 from hw.systolic.shape import choose_config
 
 
@@ -45,3 +49,45 @@ def test_an_operand_that_the_window_still_reads_keeps_its_place():
 def test_an_operand_that_somebody_needs_later_keeps_its_place():
     at = bases(network(("t0", None), ("t1", None), ("t2", "t1"), ("add", ("t3", "t1"))))
     assert at["t3"] not in (at["t1"], at["t2"]) and at["t4"] == at["t1"]
+
+
+def joined(*orders):
+    """The layers of :func:`network`, and concatenations of their outputs under the names c0, c1, …"""
+    graph = network(("t0", None), ("t0", None), ("t0", None))
+    tensors, nodes = dict(graph.tensors), list(graph.nodes[:-1])
+    for i, parts in enumerate(orders):
+        width = sum(tensors[name].channels for name in parts)
+        tensors[f"c{i}"] = Tensor(f"c{i}", width, 4, 4, 8, 0, 0)
+        nodes.append(Concatenation(f"join{i}", parts, f"c{i}"))
+    last = f"c{len(orders) - 1}"
+    weight = np.ones((2, tensors[last].channels, 4, 4), np.int32)
+    nodes.append(Logits("logits", last, weight, Alphabet.s3(3), np.zeros(2, np.int64), 0))
+    return Network("joined", "t0", tensors, tuple(nodes))
+
+
+def test_parts_lie_in_the_whole_also_where_it_is_a_part_itself():
+    graph = joined(("t1", "t2"), ("t3", "c0"))
+    graph.validate()
+    at = bases(graph)
+    assert [at[name] - at["c1"] for name in ("t3", "t1", "t2", "c0")] == [0, 1, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("orders", "message"),
+    [
+        ((("t1", "t2"), ("t1", "c0")), "layer 'join1' concatenates 't1', which 'join0' does already"),
+        ((("t0", "t2"),), "layer 'join0' concatenates the image itself"),
+    ],
+)
+def test_what_an_engine_cannot_concatenate_is_refused(orders, message):
+    with pytest.raises(CompileError, match=message):
+        bases(joined(*orders))
+
+
+def test_a_part_behind_half_a_word_is_refused():
+    graph = joined(("t1", "t2", "t3"))
+    wide = replace(choose_config([graph], ECP5_85), rows=16, cols=8, memory_words=4096)
+    with pytest.raises(
+        CompileError, match="concatenates 't2' behind 8 channels; the engine needs a multiple of its 16"
+    ):
+        compile_network(graph, wide)

@@ -6,6 +6,10 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from hw.devices import ECP5_85
+from hw.graph import load, save
+from hw.systolic.compiler import compile_network
+from hw.systolic.shape import choose_config
 from s3train import TensorFormat, convert, export
 from s3train.data import load_digits
 from s3train.formats import UnsupportedModelError
@@ -43,6 +47,26 @@ class OneDimensional(nn.Module):
         y = torch.relu(self.bn1(self.conv1(x)))
         y = torch.relu(self.bn2(self.conv2(y)) + y)
         return self.classifier(y.flatten(1))
+
+
+class Branches(nn.Module):
+    """Concatenations of convolutions, of a pool, and of concatenations."""
+
+    def __init__(self, last=nn.ReLU):
+        super().__init__()
+
+        def layer(before, after, kernel, end=nn.ReLU):
+            conv = nn.Conv2d(before, after, kernel, padding=kernel // 2, bias=False)
+            return nn.Sequential(conv, nn.BatchNorm2d(after), end())
+
+        self.a, self.b, self.c, self.d = layer(1, 16, 3), layer(1, 8, 1), layer(24, 16, 1), layer(24, 3, 3, last)
+        self.between, self.pool = nn.MaxPool2d(3, 1, 1), nn.AdaptiveAvgPool2d(1)
+        self.classifier = nn.Linear(43, 10)
+
+    def forward(self, x):
+        y = torch.cat([self.a(x), self.b(x)], 1)
+        inner = torch.concat([self.between(self.c(y)), self.d(y)], dim=1)
+        return self.classifier(self.pool(torch.cat((y, inner), 1)).flatten(1))
 
 
 def trained(model, fmt, images, bits=3, **options):
@@ -108,13 +132,34 @@ def test_the_residual_network_is_the_same_on_real_images(sign, bits):
         (build_model("small_resnet", (1, 28, 28), 10), (1, 28, 28)),
         (Depthwise(), (1, 8, 8)),
         (OneDimensional(), (1, 64)),
+        (Branches(), (1, 8, 8)),
     ],
-    ids=["mlp", "with max pool", "depthwise and a window that is no power of two", "one-dimensional"],
+    ids=["mlp", "with max pool", "depthwise and a window that is no power of two", "one-dimensional", "concatenations"],
 )
 def test_other_networks_are_the_same(model, shape):
     fmt = TensorFormat(8, 0, 8)
     images = torch.randint(0, 256, (8, *shape))
     check(trained(model, fmt, images.float() / 256), fmt, shape, images)
+
+
+def test_concatenated_tensors_share_their_quantiser_also_in_a_kept_run(tmp_path):
+    fmt = TensorFormat(8, 0, 8)
+    images = torch.rand(8, 1, 8, 8)
+    network = trained(Branches(), fmt, images)
+    formats = {name: block.quantizer.format for name, block in network.named_children() if name.endswith("_block")}
+    assert len(formats) == 4 and len(set(formats.values())) == 1
+    graph = export(network, fmt, (1, 8, 8))
+    save(graph, tmp_path / "branches.s3net")
+    again = load(tmp_path / "branches.s3net")
+    stored = np.zeros((1, 1, 8, 8), np.uint8) + 77
+    assert np.array_equal(again.run(stored)["classifier_logits"], graph.run(stored)["classifier_logits"])
+    config = choose_config([graph], ECP5_85)
+    layouts = compile_network(graph, config).layouts
+    at = {name.removesuffix("_block.out"): layout for name, layout in layouts.items()}
+    whole = at["cat_1.out"].base
+    assert [at[n].base - whole for n in ("a_0", "b_0", "cat.out")] == [0, 2, 0]
+    assert at["concat.out"].base - whole == 3 and at["d_0"].base - whole == 5
+    assert {at[n].pixel for n in ("a_0", "b_0", "d_0", "cat.out", "concat.out", "cat_1.out")} == {6}
 
 
 def test_four_bit_activations_and_one_term_are_the_same():
@@ -161,6 +206,7 @@ class Gelu(nn.Module):
         (nn.Sequential(nn.Conv2d(1, 4, 3, bias=False), nn.ReLU(), nn.Flatten(), nn.Linear(4, 2)), "0: a batch norm"),
         (nn.Sequential(nn.Conv2d(1, 4, 3, dilation=2, bias=False), nn.BatchNorm2d(4)), "0: dilation"),
         (nn.Sequential(nn.Conv2d(1, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU()), "last layer must be a Linear"),
+        (Branches(nn.Identity), "concat: concatenates tensors with and without a ReLU"),
     ],
 )
 def test_an_unsupported_part_is_named(model, message):

@@ -2,11 +2,12 @@
 
 from hw.graph.ops.add import Add
 from hw.graph.ops.average_pool import AveragePool
+from hw.graph.ops.concatenation import Concatenation
 from hw.graph.ops.convolution import Convolution
 from hw.graph.ops.logits import Logits
 from hw.graph.ops.max_pool import MaxPool
 from hw.graph.ops.window import Padding
 
-Node = Convolution | AveragePool | MaxPool | Add | Logits
+Node = Convolution | AveragePool | MaxPool | Add | Concatenation | Logits
 
-__all__ = ["Add", "AveragePool", "Convolution", "Logits", "MaxPool", "Node", "Padding"]
+__all__ = ["Add", "AveragePool", "Concatenation", "Convolution", "Logits", "MaxPool", "Node", "Padding"]

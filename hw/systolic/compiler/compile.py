@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hw.graph import Network
+from hw.graph import Concatenation, Network
 from hw.systolic.compiler.assemble import Assembler, Program
-from hw.systolic.compiler.layout import ImageLayout, Layout, choose_layouts, place
+from hw.systolic.compiler.layout import ImageLayout, Layout, MapLayout, choose_layouts, place
 from hw.systolic.compiler.lowering import Lowering
 from hw.systolic.compiler.plan import CompileError, LayerPlan
 from hw.systolic.config import EngineConfig
@@ -89,6 +89,11 @@ class CompiledNetwork:
             layout = self.layouts.get(outputs[layer.node])
             if layout is not None and not isinstance(layout, ImageLayout):
                 tensors[outputs[layer.node]] = layout.unpack(memory)
+            for node in self.network.nodes:
+                if isinstance(node, Concatenation) and node.output not in tensors and tensors.keys() >= {*node.inputs}:
+                    whole = self.layouts[node.output]
+                    assert isinstance(whole, MapLayout)
+                    tensors[node.output] = whole.unpack(memory)
         return tensors
 
 
@@ -107,7 +112,7 @@ def compile_network(network: Network, config: EngineConfig) -> CompiledNetwork:
     words = len(program.words)
     if config.program_words and words > config.program_words:
         raise CompileError(f"the program needs {words} words, the program memory has {config.program_words}")
-    layouts, end = place(network, layouts, 0 if config.program_words else words)
+    layouts, end = place(network, layouts, 0 if config.program_words else words, config)
     if config.program_words and end > config.memory_words:
         raise CompileError(f"the maps need {end} memory words, the engine has {config.memory_words}")
     if end > config.memory_words:

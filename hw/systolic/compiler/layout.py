@@ -7,27 +7,33 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hw.graph import Network, Tensor
-from hw.graph.ops import Add, Convolution, Logits, Node
+from hw.graph.ops import Add, Concatenation, Convolution, Logits, Node
 from hw.systolic.compiler.plan import CompileError
 from hw.systolic.config import EngineConfig
 
 
 @dataclass(frozen=True)
 class MapLayout:
-    """A stored map: word ``base + (y * width + x) * groups + g`` holds channels ``g * rows ..`` of a pixel."""
+    """A stored map: word ``base + (y * width + x) * pixel + g`` holds channels ``g * rows ..`` of a pixel.
+
+    A pixel has ``groups`` words, and the next pixel is ``pixel`` words on: more where the map is a part of a
+    concatenation, whose other parts lie between.
+    """
 
     tensor: Tensor
     groups: int
+    pixel: int
     base: int = 0
 
     @property
     def words(self) -> int:
-        """Size in words."""
-        return self.tensor.height * self.tensor.width * self.groups
+        """Words from the first to the last one."""
+        return (self.tensor.height * self.tensor.width - 1) * self.pixel + self.groups
 
     def unpack(self, memory: np.ndarray) -> np.ndarray:
         """Return the map as uint8 (channels, height, width) from the memory's lanes (words, rows)."""
-        words = memory[self.base : self.base + self.words]
+        first = self.base + self.pixel * np.arange(self.tensor.height * self.tensor.width)
+        words = memory[first[:, None] + np.arange(self.groups)]
         pixels = words.reshape(self.tensor.height, self.tensor.width, -1)
         return pixels[:, :, : self.tensor.channels].transpose(2, 0, 1).astype(np.uint8)
 
@@ -76,7 +82,13 @@ def choose_layouts(network: Network, config: EngineConfig) -> dict[str, Layout]:
         if name == network.input:
             layouts[name] = _image_layout(network, tensor, config)
         else:
-            layouts[name] = MapLayout(tensor, -(-tensor.channels // config.rows))
+            groups = -(-tensor.channels // config.rows)
+            layouts[name] = MapLayout(tensor, groups, groups)
+    for name, part in concatenated(network, config).items():
+        layout, whole = layouts[name], layouts[part.whole]
+        if not isinstance(layout, MapLayout) or not isinstance(whole, MapLayout):
+            raise CompileError(f"layer {part.node!r} concatenates the image itself; the engine takes stored maps only")
+        layouts[name] = replace(layout, pixel=whole.pixel)
     return layouts
 
 
@@ -110,7 +122,51 @@ def _image_layout(network: Network, tensor: Tensor, config: EngineConfig) -> Ima
     return ImageLayout(tensor, config.rows, window, step, left, right)
 
 
-def place(network: Network, layouts: dict[str, Layout], base: int) -> tuple[dict[str, Layout], int]:
+@dataclass(frozen=True)
+class Part:
+    """Where a part of a concatenation lies: from channel group ``group`` on of the largest one that has it."""
+
+    node: str
+    whole: str
+    group: int
+
+
+def concatenated(network: Network, config: EngineConfig) -> dict[str, Part]:
+    """Return the place of every tensor that is a part of a concatenation."""
+    direct: dict[str, Part] = {}
+    for node in network.nodes:
+        if not isinstance(node, Concatenation):
+            continue
+        channels = 0
+        for name in node.inputs:
+            if name in direct:
+                raise CompileError(
+                    f"layer {node.name!r} concatenates {name!r}, which {direct[name].node!r} does already"
+                )
+            if channels % config.rows:
+                raise CompileError(
+                    f"layer {node.name!r} concatenates {name!r} behind {channels} channels; "
+                    f"the engine needs a multiple of its {config.rows} rows"
+                )
+            direct[name] = Part(node.name, node.output, channels // config.rows)
+            channels += network.tensor(name).channels
+    found: dict[str, Part] = {}
+    for name, part in direct.items():
+        whole, group = part.whole, part.group
+        while whole in direct:
+            group += direct[whole].group
+            whole = direct[whole].whole
+        found[name] = Part(part.node, whole, group)
+    return found
+
+
+def _whole(name: str, parts: dict[str, Part]) -> str:
+    return parts[name].whole if name in parts else name
+
+
+def place(
+    network: Network, layouts: dict[str, Layout], base: int, config: EngineConfig
+) -> tuple[dict[str, Layout], int]:
     """Give every map an address from ``base`` on; maps that are not alive together may share words.
 
     A map takes the place of the residual operand that is added to it, if nobody needs that one any more: a pixel's
@@ -121,15 +177,18 @@ def place(network: Network, layouts: dict[str, Layout], base: int) -> tuple[dict
     layouts, end
         The placed layouts, and the first address behind the highest map.
     """
+    parts = concatenated(network, config)
     order = {network.input: -1}
     dies = {network.input: -1}
     for i, node in enumerate(network.nodes):
         if node.output in layouts:
-            order[node.output] = i
-            dies[node.output] = i
+            # A part takes the place of the whole, which is alive from its first part on.
+            name = _whole(node.output, parts)
+            order[name] = min(order.get(name, i), i)
+            dies[name] = max(dies.get(name, i), i)
         for name in node.inputs:
-            dies[name] = i
-    makers = {node.output: node for node in network.nodes if node.output in layouts}
+            dies[_whole(name, parts)] = i
+    makers = {node.output: node for node in network.nodes if node.output in layouts and node.output not in parts}
     placed: dict[str, Layout] = {}
     for name in sorted(order, key=lambda name: (order[name], name)):
         alive = [
@@ -147,6 +206,8 @@ def place(network: Network, layouts: dict[str, Layout], base: int) -> tuple[dict
                 break
             address = max(address, high)
         placed[name] = replace(layouts[name], base=address)
+    for name, part in parts.items():
+        placed[name] = replace(layouts[name], base=placed[part.whole].base + part.group)
     return placed, max(layout.base + layout.words for layout in placed.values())
 
 
@@ -154,8 +215,10 @@ def _replaceable(
     node: Node | None, layouts: dict[str, Layout], dies: dict[str, int], order: dict[str, int]
 ) -> str | None:
     """Return the residual operand whose words a node's output may take, if there is one."""
-    residual = node.residual if isinstance(node, Convolution | Add) else None
-    if node is None or residual is None or residual == node.input or dies[residual] > order[node.output]:
+    if not isinstance(node, Convolution | Add) or node.residual is None or node.residual not in dies:
+        return None
+    residual = node.residual
+    if residual == node.input or dies[residual] > order[node.output]:
         return None
     old, new = layouts[residual], layouts[node.output]
     alike = isinstance(old, MapLayout) and isinstance(new, MapLayout) and old.words == new.words

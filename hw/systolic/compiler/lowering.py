@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hw.graph import Network, Rescale, Tensor
-from hw.graph.ops import Add, AveragePool, Convolution, Logits, MaxPool
+from hw.graph.ops import Add, AveragePool, Concatenation, Convolution, Logits, MaxPool
 from hw.systolic.compiler import tiling
 from hw.systolic.compiler.constants import ColumnSums, OutputFormula, logit_formula, output_formula
 from hw.systolic.compiler.layout import ImageLayout, Layout, MapLayout
@@ -40,6 +40,9 @@ class Lowering:
                     plans.append(self._average_pool(node))
                 case Add():
                     plans.append(self._add(node))
+                case Concatenation():
+                    # Its parts are stored where it lies.
+                    pass
                 case Logits():
                     plans.append(self._logits(node))
                 case _:
@@ -213,9 +216,9 @@ class Lowering:
                     tuple(passes),
                     self._constants(columns, formula),
                     output=output.base + group,
-                    output_step=output.groups,
+                    output_step=output.pixel,
                     residual=residual.base + group if residual is not None else 0,
-                    residual_step=residual.groups if residual is not None else 0,
+                    residual_step=residual.pixel if residual is not None else 0,
                     lane_set=lane // config.cols,
                 )
             )
@@ -232,8 +235,8 @@ class Lowering:
             strip_steps={
                 "input_step": rows * geometry["y_step"],
                 "y_step": rows * stride[0],
-                "output_step": rows * width * output.groups,
-                "residual_step": rows * width * (residual.groups if residual is not None else 0),
+                "output_step": rows * width * output.pixel,
+                "residual_step": rows * width * (residual.pixel if residual is not None else 0),
             },
             macs=macs,
         )
@@ -244,7 +247,7 @@ class Lowering:
             stride_x = stride[1] // source.step if cols > 1 else 0
             width = source.words_per_row
         else:
-            row, pixel = source.tensor.width * source.groups, source.groups
+            row, pixel = source.tensor.width * source.pixel, source.pixel
             stride_x, width = stride[1], source.tensor.width
         return {
             "cols": cols,
@@ -264,7 +267,7 @@ class Lowering:
         tile, group = tiling.identity_tile(columns, channel, source, self.config)
         if isinstance(source, ImageLayout):
             return PassPlan(source.base + y * source.words_per_row + x, x, y, tile)
-        return PassPlan(source.base + (y * source.tensor.width + x) * source.groups + group, x, y, tile)
+        return PassPlan(source.base + (y * source.tensor.width + x) * source.pixel + group, x, y, tile)
 
     def _map(self, name: str) -> MapLayout:
         layout = self.layouts[name]

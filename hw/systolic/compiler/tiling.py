@@ -92,7 +92,7 @@ def window_passes(
                     tile = np.zeros((config.rows, config.cols), np.int64)
                     tile[: part.shape[1], cols] = part.T
                     x, y = dx - padding[1], dy - padding[0]
-                    address = source.base + (y * source.tensor.width + x) * source.groups + g
+                    address = source.base + (y * source.tensor.width + x) * source.pixel + g
                     passes.append(PassPlan(address, x, y, tile))
     used = [p for p in passes if p.weights is not None and p.weights.any()]
     return used or passes[:1]
