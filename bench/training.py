@@ -28,7 +28,7 @@ RUNS = Path("runs/training")
 CHANGES: dict[str, dict[str, Any]] = {
     "default": {},
     "paper": {},
-    "no twin": {"distillation": 0.0, "from_twin": False, "lr": 0.2, "latent_lr": 1.0},
+    "random": {},
     "no distillation": {"distillation": 0.0},
 }
 """Recipes by the name in a row: what differs from the default."""
@@ -69,7 +69,7 @@ def jobs() -> Iterator[Job]:
 
     real = ("float", 32, 32)
     yield from runs("resnet8", "cifar10", 30, 0, real, ("s3", 3, 32), ("s3", 3, 8), ("s3", 3, 4))
-    yield Job("resnet8", "cifar10", "s3", 3, 32, 30, 0, "no twin")
+    yield Job("resnet8", "cifar10", "s3", 3, 32, 30, 0, "random")
     yield from runs("resnet8", "cifar10", 30, 0, ("denseshift", 3, 32), ("apot", 3, 32))
     yield from runs("resnet20", "cifar10", 30, 0, real, ("s3", 3, 32))
     yield from runs("lenet5", "mnist", 15, 0, real, ("s3", 3, 8), ("s3", 2, 8))
@@ -86,10 +86,10 @@ def jobs() -> Iterator[Job]:
 
 def run(job: Job) -> None:
     """Train one run in this process."""
-    from s3train.recipe import choose_recipe
+    from s3train.recipe import RECIPE_NAMES, choose_recipe
     from s3train.train import train
 
-    name = "paper" if job.recipe == "paper" else "default"
+    name = job.recipe if job.recipe in RECIPE_NAMES else "default"
     recipe = choose_recipe(job.data, job.method, name, epochs=job.epochs, **CHANGES[job.recipe])
     twin = RUNS / job.twin.name if job.method != "float" else None
     teacher = twin if recipe.distillation else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 
@@ -74,8 +74,6 @@ _CIFAR: dict[str, Any] = {
     "smoothing": 0.0,
     "distillation": 0.9,
     "from_twin": True,
-    # Fewer signs need to change than from a random start.
-    "latent_lr": 0.3,
     "precision": "bf16-mixed",
 }
 _DATA: dict[str, dict[str, Any]] = {
@@ -85,24 +83,24 @@ _DATA: dict[str, dict[str, Any]] = {
     "cifar10": _CIFAR,
     "cifar100": _CIFAR,
 }
-# From a random start a higher rate is better than from the weights of a twin.
-_RANDOM_START: dict[str, Any] = {"lr": 0.2, "distillation": 0.0, "from_twin": False}
-_FLOAT: dict[str, dict[str, Any]] = {"cifar10": _RANDOM_START, "cifar100": _RANDOM_START}
 _METHOD: dict[str, dict[str, Any]] = {
-    "denseshift": {"latent_lr": 0.1, "latent_std": 0.001},
+    "denseshift": {"latent_std": 0.001},
     "deepshift_ps": {"optimizer": "radam", "lr": 0.01, "latent_lr": 0.01},
 }
+_RANDOM: dict[str, Any] = {"distillation": 0.0, "from_twin": False}
 _PAPER: dict[str, Any] = {
+    **_RANDOM,
     "latent_lr": 0.1,
     "lr": 0.1,
     "latent_std": 0.0,
     "gate_offset": 0.0,
     "regularizer": 1e-5,
     "rise": 0.0,
-    "distillation": 0.0,
-    "from_twin": False,
 }
-RECIPE_NAMES = ("default", "paper")
+_RANDOM_LR = {"cifar10": 0.2, "cifar100": 0.2}
+_TWIN_RATE, _RANDOM_RATE = 30.0, 100.0
+"""Peak rate of the latents over their spread. From the weights of a twin fewer signs need to change."""
+RECIPE_NAMES = ("default", "random", "paper")
 
 
 def choose_recipe(data: str, method: str = "s3", name: str = "default", **changes: Any) -> Recipe:
@@ -113,7 +111,7 @@ def choose_recipe(data: str, method: str = "s3", name: str = "default", **change
     data, method : str
         What is trained.
     name : str
-        ``"default"``, or ``"paper"`` for S3's published settings.
+        ``"default"``; ``"random"`` for a random start without a teacher; ``"paper"`` for S3's published settings.
     changes
         Fields that replace the chosen ones; ``None`` keeps a field.
 
@@ -128,8 +126,13 @@ def choose_recipe(data: str, method: str = "s3", name: str = "default", **change
     if unknown:
         raise ValueError(f"recipe field {min(unknown)!r} is unknown")
     settings = {**_DATA.get(data, {"epochs": 30, "batch": 128}), **_METHOD.get(method, {})}
-    if method == "float":
-        settings.update(_FLOAT.get(data, {}))
-    if name == "paper":
+    if name == "random" or method == "float":
+        settings.update(_RANDOM)
+    elif name == "paper":
         settings.update(_PAPER)
-    return replace(Recipe(**settings), **{key: value for key, value in changes.items() if value is not None})
+    settings.update({key: value for key, value in changes.items() if value is not None})
+    twin = settings.get("from_twin", False)
+    settings.setdefault("lr", Recipe.lr if twin else _RANDOM_LR.get(data, Recipe.lr))
+    rate = _TWIN_RATE if twin else _RANDOM_RATE
+    settings.setdefault("latent_lr", rate * settings.get("latent_std", Recipe.latent_std))
+    return Recipe(**settings)

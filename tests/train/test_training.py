@@ -125,3 +125,26 @@ def test_factors_are_rounded_later_and_scales_frozen_last():
         block = next(m for m in network.modules() if isinstance(m, ShiftBlock))
         seen.append((round(block.hardness, 6), block.quantizer.latent_exponent.requires_grad))
     assert seen == [(0, True), (0, True), (0.5, True), (1, True), (1, True), (1, False)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "changes", "lr", "ratio"),
+    [
+        (("cifar10", "s3"), {}, 0.1, 30),
+        (("cifar10", "denseshift"), {}, 0.1, 30),
+        (("cifar10", "s3", "random"), {}, 0.2, 100),
+        (("cifar10", "s3"), {"from_twin": False}, 0.2, 100),
+        (("cifar10", "s3"), {"lr": 0.05, "latent_lr": 0.5}, 0.05, 50),
+        (("digits", "denseshift"), {}, 0.1, 100),
+        (("cifar10", "float"), {}, 0.2, 100),
+    ],
+)
+def test_the_rates_follow_the_start_and_the_latents_spread(arguments, changes, lr, ratio):
+    recipe = choose_recipe(*arguments, **changes)
+    assert recipe.lr == lr and round(recipe.latent_lr / recipe.latent_std, 9) == ratio
+    assert recipe.from_twin == (recipe.distillation > 0) or "from_twin" in changes
+
+
+def test_an_unknown_recipe_is_refused():
+    with pytest.raises(ValueError, match="recipe 'magic' is unknown, supported are default, random, paper"):
+        choose_recipe("digits", name="magic")
