@@ -232,7 +232,7 @@ class Engine(wiring.Component):
             ]
 
         # Clocks of an inference, and its watchdog.
-        cycles = Signal(32)
+        cycles = Signal(config.watchdog_bits + 1)
         m.d.sync += sequencer.overdue.eq(sequencer.busy & cycles[config.watchdog_bits])
         with m.If(sequencer.begins):
             m.d.sync += cycles.eq(0)
