@@ -109,6 +109,7 @@ def append(job: Job) -> None:
         "accuracy": result["accuracy"] if integer is None else integer,
         "zeros": result["zeros"],
         "sign_flips": result["sign_flips"],
+        "differing_logits": result.get("differing_logits"),
         "seconds": round(result["seconds"]),
     }
     rows = [row for row in _rows() if _name(row) != job.name]

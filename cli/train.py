@@ -71,7 +71,9 @@ def run(
         twin = _twin(name, data_name, options.get("seed", 0), chosen.epochs)
         options |= dict.fromkeys(missing, twin)
     result = train(name, data_name, out=folder, data_folder=data_folder(), recipe=chosen, **options)
-    integer = "" if result.integer_accuracy is None else f", integer network {result.integer_accuracy:.2%}"
+    integer = ""
+    if result.integer_accuracy is not None:
+        integer = f", integer network {result.integer_accuracy:.2%} ({result.differing_logits} logits differ)"
     console.print(f"test accuracy {result.accuracy:.2%}{integer}; the run is in {folder}")
     if result.integer_accuracy is not None:
         console.print(f"next: shiftforge export {folder}")

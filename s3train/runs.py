@@ -90,6 +90,8 @@ class TrainResult:
         How long the training took.
     zeros, sign_flips : float or None
         Shares of all weights, at the end; ``None`` in a float run.
+    differing_logits : int or None
+        Logits of all test images that differ between the evaluation model and the integer network: 0.
     """
 
     folder: Path
@@ -98,6 +100,7 @@ class TrainResult:
     seconds: float
     zeros: float | None = None
     sign_flips: float | None = None
+    differing_logits: int | None = None
 
 
 def build(config: RunConfig, data: ImageData, twin: nn.Module | None = None) -> nn.Module:

@@ -18,7 +18,7 @@ from torch import nn
 
 from s3train.data import ImageData, load_data
 from s3train.data.batches import evaluation_loader, training_loader
-from s3train.evaluation import accuracy, integer_accuracy
+from s3train.evaluation import accuracy, integer_evaluation
 from s3train.interrupt import SaveOnInterrupt, finished_steps
 from s3train.lightning_module import TrainingModule
 from s3train.recipe import Recipe, choose_recipe
@@ -91,13 +91,15 @@ def train(
     _fit(module, config, images, out, progress=progress and rank == 0)
     seconds = time.monotonic() - begin
     summary = module.watch.summary(network)
+    integer, differing = integer_evaluation(network, images) if config.integer else (None, None)
     result = TrainResult(
         out,
         accuracy(network, images),
-        integer_accuracy(network, images) if config.integer else None,
+        integer,
         seconds,
         summary.get("zeros"),
         summary.get("sign_flips"),
+        differing,
     )
     if rank == 0:
         close_run(result, network)

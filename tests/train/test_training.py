@@ -11,7 +11,7 @@ from torch.nn.utils import parametrize
 from s3train.convert import convert
 from s3train.data import DataError, load_data, load_digits
 from s3train.data.mnist import read_idx
-from s3train.evaluation import accuracy, differing_logits
+from s3train.evaluation import accuracy, integer_evaluation
 from s3train.formats import TensorFormat
 from s3train.layers import ShiftBlock, ShiftLogits
 from s3train.lightning_module import TrainingModule
@@ -37,10 +37,10 @@ def test_a_short_training_learns_is_kept_and_not_repeated(tmp_path, monkeypatch)
     again = train("mlp", "digits", **options)
     assert again == first
     model, config, data = load_run(tmp_path / "run", tmp_path)
-    assert differing_logits(model, data) == 0
+    assert integer_evaluation(model, data) == (first.accuracy, 0) and first.differing_logits == 0
     whole = ShiftLogits.forward
     monkeypatch.setattr(ShiftLogits, "forward", lambda self, x: whole(self, x) + 1.0)
-    assert differing_logits(model, data) == 10 * data.test_count
+    assert integer_evaluation(model, data)[1] == 10 * data.test_count
     assert config.model == "mlp" and not model.training
 
 
