@@ -77,7 +77,8 @@ def train(
     images = load_data(data, data_folder)
     lightning.seed_everything(seed, verbose=False)
     twin = _float_twin(start, model, data_folder) if start is not None else None
-    network = build(config, images, twin)
+    # A twin comes in evaluation mode, and Lightning leaves modes as they are.
+    network = build(config, images, twin).train()
     guide = load_run(teacher, data_folder)[0] if teacher is not None else None
     rank = process_share()[0]
     finished = open_run(out, config, write=rank == 0)
