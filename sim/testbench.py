@@ -109,8 +109,8 @@ async def run_program(dut: Any, job: dict[str, Any], program: dict[str, Any]) ->
     await FallingEdge(dut.clk)
     await FallingEdge(dut.clk)
     await send(dut, bytes.fromhex(program["memory"]), StreamStall(0, 0.0))
-    await FallingEdge(dut.clk)
-    await FallingEdge(dut.clk)
+    for _ in range(4):
+        await FallingEdge(dut.clk)
     dut.run.value = 1
     results: list[dict[str, Any]] = []
     images, clusters = program["images"], job["clusters"]

@@ -1,5 +1,5 @@
 """Memories behind one interface."""
 
-from hw.memory.main_memory import MainMemory
+from hw.memory.main_memory import MainMemory, ecp5_column_bits
 
-__all__ = ["MainMemory"]
+__all__ = ["MainMemory", "ecp5_column_bits"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from amaranth import Cat, Const, Instance, Module, Mux, Signal
 from amaranth.hdl import ClockSignal
@@ -33,6 +33,9 @@ class MainMemory(wiring.Component):
         schedule of the engine never asks for both in one clock.
     registered : bool
         Whether a register follows the RAM.
+    column_bits : int or None
+        The word is cut into memories of at most this width, so that each is as deep as one block RAM and no selection
+        lies between RAM and register; see :func:`ecp5_column_bits`. ``None`` leaves it to the synthesis.
     init : sequence of int
         First words after configuration (block RAM only).
 
@@ -52,6 +55,7 @@ class MainMemory(wiring.Component):
         *,
         single_port: bool,
         registered: bool = True,
+        column_bits: int | None = None,
         init: Sequence[int] = (),
     ) -> None:
         if word_bits % lane_bits:
@@ -68,6 +72,7 @@ class MainMemory(wiring.Component):
         self.lane_bits = lane_bits
         self.single_port = single_port
         self.registered = registered
+        self.column_bits = column_bits or word_bits
         self.init = init
         super().__init__(
             {
@@ -116,17 +121,37 @@ class MainMemory(wiring.Component):
                     o_DATAOUT=out.word_select(i, SPRAM_WIDTH),
                 )
         else:
-            m.submodules.ram = ram = Memory(shape=self.word_bits, depth=self.depth, init=self.init, attrs=NO_COLLISION)
-            read = ram.read_port()
-            write = ram.write_port(granularity=self.lane_bits)
             read_address = Signal(range(self.depth), reset_less=True)
             write_address = Signal(range(self.depth), reset_less=True)
             m.d.sync += [read_address.eq(self.read_address), write_address.eq(self.write_address)]
-            m.d.comb += [
-                read.addr.eq(read_address),
-                write.addr.eq(write_address),
-                write.data.eq(data),
-                write.en.eq(Mux(enable, mask, 0)),
-                out.eq(read.data),
-            ]
+            for start, size in self._columns():
+                # Whole lanes, or a part of one.
+                lane, lanes = start // self.lane_bits, max(1, size // self.lane_bits)
+                words = [word >> start & (1 << size) - 1 for word in self.init]
+                ram = Memory(shape=size, depth=self.depth, init=words, attrs=NO_COLLISION)
+                m.submodules[f"ram{start}"] = ram
+                read = ram.read_port()
+                write = ram.write_port(granularity=size // lanes)
+                m.d.comb += [
+                    read.addr.eq(read_address),
+                    write.addr.eq(write_address),
+                    write.data.eq(data[start : start + size]),
+                    write.en.eq(Mux(enable, mask[lane : lane + lanes], 0)),
+                    out[start : start + size].eq(read.data),
+                ]
         return m
+
+    def _columns(self) -> Iterator[tuple[int, int]]:
+        """Yield (lowest bit, bits) of every memory."""
+        lanes = max(1, min(self.column_bits, self.word_bits) // self.lane_bits)
+        for start in range(0, self.word_bits, lanes * self.lane_bits):
+            size = min(lanes * self.lane_bits, self.word_bits - start)
+            part = min(size, self.column_bits)
+            for at in range(0, size, part):
+                yield start + at, min(part, size - at)
+
+
+def ecp5_column_bits(depth: int) -> int:
+    """Return the width in which an ECP5 block RAM is ``depth`` words deep; the ninth bit of a byte is not used."""
+    shapes = ((512, 32), (1024, 16), (2048, 8), (4096, 4), (8192, 2))
+    return next((width for deep, width in shapes if depth <= deep), 1)

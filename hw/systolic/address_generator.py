@@ -37,6 +37,7 @@ class AddressGenerator(wiring.Component):
     slot : out
         A slot is issued in this clock, with its ``address`` and ``outside`` (of the map); ``pixel0``: it is
         the pass's first, ``first``/``last``: flags of its pass.
+    next_is_last : out; a slot of the next clock would be one of a last pass
     active, last_pass, idle : out
         A pass is running; it is a last one; the next one may begin, or its weights be read.
 
@@ -63,6 +64,7 @@ class AddressGenerator(wiring.Component):
                 "pixel0": Out(1),
                 "first": Out(1),
                 "last": Out(1),
+                "next_is_last": Out(1),
                 "active": Out(1),
                 "last_pass": Out(1),
                 "idle": Out(1),
@@ -101,6 +103,7 @@ class AddressGenerator(wiring.Component):
             self.outside.eq((x >= self.result.width) | (y >= self.result.height)),
             self.first.eq(first),
             self.last.eq(last),
+            self.next_is_last.eq(Mux(self.prepare, self.instruction.last, last)),
             self.pixel0.eq(pixel0),
             self.active.eq(active),
             self.last_pass.eq(active & last),

@@ -9,7 +9,7 @@ from amaranth.hdl import signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.memory import MainMemory
+from hw.memory import MainMemory, ecp5_column_bits
 from hw.systolic import timing
 from hw.systolic.accumulator import Accumulator
 from hw.systolic.array import ShiftAddArray
@@ -84,6 +84,7 @@ class Cluster(wiring.Component):
             config.activation_bits,
             single_port=config.single_port,
             registered=config.registered_ram,
+            column_bits=ecp5_column_bits(config.memory_words) if config.registered_ram else None,
             init=self.init,
         )
         reset = ResetInserter(self.stopped)

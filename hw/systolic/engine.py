@@ -8,7 +8,7 @@ from amaranth import Cat, Module, Mux, ResetInserter, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.memory import MainMemory
+from hw.memory import MainMemory, ecp5_column_bits
 from hw.systolic.address_generator import AddressGenerator
 from hw.systolic.cluster import Cluster
 from hw.systolic.config import EngineConfig
@@ -21,6 +21,7 @@ from hw.systolic.logit_output import LOGIT, LogitOutput
 from hw.systolic.output_constants import OutputConstants
 from hw.systolic.port_schedule import PortSchedule
 from hw.systolic.sequencer import Sequencer
+from hw.systolic.stream_register import StreamRegister
 
 STATUS = data.StructLayout({"busy": 1, "error": Error, "cycles": 32})
 """``busy``: an inference is running; ``error``: why the engine stopped; ``cycles`` of the inference, until the
@@ -57,7 +58,7 @@ class Engine(wiring.Component):
         High: execute the program from address 0. Low: stop, reset the state, take a program.
     image : stream of unsigned(activation_bits), in
         While ``run`` is high, images: rows top to bottom, pixels left to right, channels innermost. While it is
-        low, the program from address 0 on, lane by lane, lowest lane first.
+        low, the program from address 0 on, lane by lane, lowest lane first; ``run`` may rise 4 clocks after the last.
     logits : stream of :data:`~hw.systolic.logit_output.LOGIT`, out
     klass : stream of unsigned(16), out
         Index of the largest logit, after the last one; :data:`~hw.systolic.logit_output.NO_CLASS` without ``argmax``.
@@ -126,6 +127,7 @@ class Engine(wiring.Component):
             m.submodules.program = memory = MainMemory(
                 config.word_bits, config.program_words, config.word_bits,
                 single_port=False, registered=config.registered_ram, init=self.init,
+                column_bits=ecp5_column_bits(config.program_words) if config.registered_ram else None,
             )  # fmt: skip
             m.d.comb += [
                 memory.read_address.eq(sequencer.address),
@@ -146,7 +148,6 @@ class Engine(wiring.Component):
 
         # Sequencer and address generator.
         issue_last = Signal()
-        free = Mux(addresses.last, schedule.last_free, schedule.slot_free)
         m.d.comb += [
             issue_last.eq(addresses.slot & addresses.last),
             sequencer.fetched.eq(program),
@@ -166,10 +167,11 @@ class Engine(wiring.Component):
             addresses.instruction.eq(sequencer.instruction),
             addresses.base.eq(sequencer.base),
             addresses.y.eq(sequencer.y),
-            addresses.go.eq(free if split else ~sequencer.fetching & free),
+            addresses.go.eq(schedule.slot_free if split else ~sequencer.fetching & schedule.slot_free),
             schedule.residual_mode.eq(layer.residual),
             schedule.stores.eq(layer.classes == 0),
             schedule.issue_last.eq(issue_last),
+            schedule.next_is_last.eq(addresses.next_is_last),
             constants.last.eq(issue_last),
             constants.tile.eq(sequencer.tile_constants),
             constants.restart.eq(sequencer.constant_restart),
@@ -178,17 +180,33 @@ class Engine(wiring.Component):
         ]
 
         # Images and programs.
-        wiring.connect(m, wiring.flipped(self.image), loader.image)
+        image = wiring.flipped(self.image)
+        if config.registered_ram:
+            changing = stopped == self.run
+            register = StreamRegister(config.activation_bits)
+            m.submodules.image_register = ResetInserter(changing)(register)
+            m.d.comb += [
+                register.i.valid.eq(self.image.valid & ~changing),
+                register.i.payload.eq(self.image.payload),
+                self.image.ready.eq(register.i.ready & ~changing),
+            ]
+            image = register.o
+        wiring.connect(m, image, loader.image)
         m.d.comb += [
             loader.raw.eq(raw),
             # ``run`` may fall in any clock; the sequencer goes on for one more.
             loader.start.eq(sequencer.input_start & ~stopped),
             loader.fields.eq(sequencer.input_fields),
             checksum.restart.eq(~stopped & ~self.run),
-            checksum.valid.eq(raw & self.image.valid & self.image.ready),
-            checksum.lane.eq(self.image.payload),
+            checksum.valid.eq(raw & loader.image.valid & loader.image.ready),
+            checksum.lane.eq(loader.image.payload),
         ]
 
+        # A clock later where wires are long: the sequencer needs more before it reads the first operand.
+        late = int(config.registered_ram)
+        for_cluster = Cat(
+            *(loader.write_enable & ~raw & (sequencer.input_cluster == i) for i in range(config.clusters))
+        )
         # From cluster to cluster, each a clock behind the one before.
         control = Signal(control_layout(config))
         m.d.comb += [
@@ -209,11 +227,9 @@ class Engine(wiring.Component):
             control.lane_set.eq(sequencer.lane_set),
             control.output_address.eq(sequencer.output_address),
             control.residual_address.eq(sequencer.residual_address),
-            control.image_valid.eq(
-                Cat(*(loader.write_enable & ~raw & (sequencer.input_cluster == i) for i in range(config.clusters)))
-            ),
-            control.image_address.eq(loader.write_address),
-            control.image_word.eq(loader.write_data),
+            control.image_valid.eq(delayed(m, for_cluster, late, "image_valid", reset_less=False)),
+            control.image_address.eq(delayed(m, loader.write_address, late, "image_address")),
+            control.image_word.eq(delayed(m, loader.write_data, late, "image_word")),
             control.constants.eq(constants.units),
         ]
         for cluster in clusters:

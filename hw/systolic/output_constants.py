@@ -12,7 +12,7 @@ from hw.memory.main_memory import NO_COLLISION
 from hw.systolic import timing
 from hw.systolic.config import EngineConfig
 from hw.systolic.control import unit_constants
-from hw.systolic.delay import delay_line
+from hw.systolic.delay import delay_line, delayed
 from hw.systolic.program import constant_layout
 
 
@@ -55,9 +55,13 @@ class OutputConstants(wiring.Component):
         psum = timing.psum(config)
         last = delay_line(m, self.last, psum + config.groups + share, "last", reset_less=False)
 
-        # Where the next constant goes: requantiser fastest, then phase, then tile.
+        # Where the next constant goes: requantiser fastest, then phase, then tile. Where wires are long, it is
+        # written a clock later.
         counter = Signal(range(config.requantizers))
         entry = Signal(range(max(2, config.constant_depth * share)))
+        late = int(config.registered_ram)
+        constant = delayed(m, self.constant.as_value(), late, "constant")
+        place = delayed(m, entry, late, "entry")
         with m.If(self.restart):
             m.d.sync += [counter.eq(0), entry.eq(0)]
         with m.Elif(self.valid):
@@ -72,13 +76,10 @@ class OutputConstants(wiring.Component):
         factor = constant_layout(config)["factor"].offset
         for group, units in banks.items():
             phase = phases(m, group, [psum + group + i for i in range(share)], last)
-            enable = Cat(*(self.valid & (counter == unit) for unit in units))
+            enable = delayed(m, Cat(*(self.valid & (counter == unit) for unit in units)), late, f"enable{group}")
             factors, addends = (
-                self._bank(m, name, group, part, Cat(phase[clock - ready], self.tile), entry, enable)
-                for name, part, clock in (
-                    ("factors", self.constant.factor.as_value(), 1),
-                    ("addends", self.constant.as_value()[:factor], 2),
-                )
+                self._bank(m, name, group, part, Cat(phase[clock - ready], self.tile), place, enable)
+                for name, part, clock in (("factors", constant[factor:], 1), ("addends", constant[:factor], 2))
             )
             for i, unit in enumerate(units):
                 m.d.comb += self.units[unit].as_value().eq(Cat(addends[i], factors[i]))

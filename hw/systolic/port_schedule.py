@@ -28,9 +28,9 @@ class PortSchedule(wiring.Component):
     -----
     residual_mode, stores : in, constant during a layer: what its last slots will need
     issue_last : in: a last slot is issued in this clock
+    next_is_last : in: a slot of the next clock would be a last one
     read_free : out: the read port is free in this clock
-    slot_free : out: a slot of another pass may be issued in this clock
-    last_free : out: a last slot may be issued in this clock
+    slot_free : out: a slot may be issued in this clock
 
     Slots behind a last slot keep ``columns_per_requantizer`` clocks of distance: its sums must stay until the
     requantisers have taken them.
@@ -43,9 +43,9 @@ class PortSchedule(wiring.Component):
                 "residual_mode": In(ResidualMode),
                 "stores": In(1),
                 "issue_last": In(1),
+                "next_is_last": In(1),
                 "read_free": Out(1),
                 "slot_free": Out(1),
-                "last_free": Out(1),
             }
         )
 
@@ -80,17 +80,11 @@ class PortSchedule(wiring.Component):
         # What the next clock allows is decided now: the way from here to the address registers is long.
         read_free = Signal(init=1)
         slot_free = Signal(init=1)
-        last_free = Signal(init=1)
         m.d.sync += [
             issued.eq(self.issue_last),
             taken.eq(coming),
             read_free.eq(~coming[0]),
-            slot_free.eq(~coming[0] & ~pausing),
-            last_free.eq(~coming[0] & ~pausing & ((coming & wanted) == 0)),
+            slot_free.eq(~coming[0] & ~pausing & ~(self.next_is_last & (coming & wanted).any())),
         ]
-        m.d.comb += [
-            self.read_free.eq(read_free),
-            self.slot_free.eq(slot_free),
-            self.last_free.eq(last_free),
-        ]
+        m.d.comb += [self.read_free.eq(read_free), self.slot_free.eq(slot_free)]
         return m

@@ -2,13 +2,14 @@ import numpy as np
 import pytest
 
 from hw.graph import Alphabet
-from hw.memory import MainMemory
+from hw.memory import MainMemory, ecp5_column_bits
 from hw.systolic.accumulator import Accumulator
 from hw.systolic.argmax import Argmax
 from hw.systolic.image_loader import ImageLoader
 from hw.systolic.load_checksum import LoadChecksum
 from hw.systolic.program import Opcode, closing_word, encode
 from hw.systolic.requantizer import Requantizer
+from hw.systolic.stream_register import StreamRegister
 from tests.systolic.support import make_config, simulate
 
 
@@ -184,8 +185,9 @@ def test_argmax_keeps_the_lowest_index_of_the_largest(registered):
     assert got == [dut.model(np.array(row)) for row in rows]
 
 
-def test_main_memory_answers_three_clocks_later_and_masks_writes():
-    dut = MainMemory(32, 16, 8, single_port=False, init=[0x11223344])
+@pytest.mark.parametrize("column_bits", [None, 16, 8, 4, 1])
+def test_main_memory_answers_three_clocks_later_and_masks_writes(column_bits):
+    dut = MainMemory(32, 16, 8, single_port=False, column_bits=column_bits, init=[0x11223344])
     got = []
 
     async def testbench(ctx):
@@ -201,6 +203,44 @@ def test_main_memory_answers_three_clocks_later_and_masks_writes():
 
     simulate(dut, testbench)
     assert got == [0x11BB33DD]
+
+
+def test_a_program_memory_without_lanes_is_cut_into_columns():
+    words = [0x123456789ABC, 0xFEDCBA987654]
+    for depth, width in ((512, 32), (1024, 16), (2048, 8), (4096, 4), (8192, 2), (16384, 1)):
+        assert (ecp5_column_bits(depth) == width and ecp5_column_bits(depth + 1) < width) or width == 1
+        dut = MainMemory(48, 2, 48, single_port=False, column_bits=width, init=words)
+        got = []
+
+        async def testbench(ctx, dut=dut, got=got):
+            for address in (0, 1):
+                ctx.set(dut.read_address, address)
+                await ctx.tick().repeat(dut.cycles())
+                got.append(ctx.get(dut.read_data))
+
+        simulate(dut, testbench)
+        assert got == words
+
+
+def test_a_stream_register_loses_and_repeats_nothing():
+    dut = StreamRegister(8)
+    rng = np.random.default_rng(0)
+    sent, got = list(range(1, 120)), []
+
+    async def testbench(ctx):
+        at = 0
+        while len(got) < len(sent):
+            offers, takes = at < len(sent) and rng.random() < 0.7, rng.random() < 0.6
+            ctx.set(dut.i.valid, offers)
+            ctx.set(dut.i.payload, sent[at] if offers else 0)
+            ctx.set(dut.o.ready, takes)
+            at += offers and ctx.get(dut.i.ready)
+            if takes and ctx.get(dut.o.valid):
+                got.append(ctx.get(dut.o.payload))
+            await ctx.tick()
+
+    simulate(dut, testbench)
+    assert got == sent
 
 
 def test_an_instruction_field_that_does_not_fit_is_named():
