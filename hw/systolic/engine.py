@@ -92,8 +92,11 @@ class Engine(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self.config
+        # Where wires are long, a register is on the way of what comes from afar.
+        late = int(config.registered_ram)
+        run = delayed(m, self.run, late, "run", reset_less=False)
         stopped = Signal(init=1)
-        m.d.sync += stopped.eq(~self.run)
+        m.d.sync += stopped.eq(~run)
         reset = ResetInserter(stopped)
 
         sequencer = Sequencer(config)
@@ -109,14 +112,14 @@ class Engine(wiring.Component):
         m.submodules.output_constants = reset(constants)
         m.submodules.checksum = checksum = LoadChecksum(config)
         # Reset whenever ``run`` changes: between taking a program and taking images.
-        m.submodules.image_loader = ResetInserter(stopped == self.run)(loader)
+        m.submodules.image_loader = ResetInserter(stopped == run)(loader)
         for i, cluster in enumerate(clusters):
             m.submodules[f"cluster{i}"] = cluster
             # In step with the cluster's control; one clock's wire need not reach all of them.
             m.d.comb += cluster.stopped.eq(delayed(m, stopped, i, f"stopped{i}", reset_less=False))
         layer = sequencer.result
         raw = Signal()
-        m.d.comb += raw.eq(stopped & ~self.run)
+        m.d.comb += raw.eq(stopped & ~run)
         program_write = loader.write_enable & raw
 
         # The program, and the word that the memory's read port is for.
@@ -182,9 +185,9 @@ class Engine(wiring.Component):
         # Images and programs.
         image = wiring.flipped(self.image)
         if config.registered_ram:
-            changing = stopped == self.run
+            changing = (stopped == run) | (run != self.run)
             register = StreamRegister(config.activation_bits)
-            m.submodules.image_register = ResetInserter(changing)(register)
+            m.submodules.image_register = ResetInserter(stopped == run)(register)
             m.d.comb += [
                 register.i.valid.eq(self.image.valid & ~changing),
                 register.i.payload.eq(self.image.payload),
@@ -197,13 +200,12 @@ class Engine(wiring.Component):
             # ``run`` may fall in any clock; the sequencer goes on for one more.
             loader.start.eq(sequencer.input_start & ~stopped),
             loader.fields.eq(sequencer.input_fields),
-            checksum.restart.eq(~stopped & ~self.run),
+            checksum.restart.eq(~stopped & ~run),
             checksum.valid.eq(raw & loader.image.valid & loader.image.ready),
             checksum.lane.eq(loader.image.payload),
         ]
 
-        # A clock later where wires are long: the sequencer needs more before it reads the first operand.
-        late = int(config.registered_ram)
+        # The image may be written late: the sequencer needs more clocks before it reads the first operand.
         for_cluster = Cat(
             *(loader.write_enable & ~raw & (sequencer.input_cluster == i) for i in range(config.clusters))
         )
