@@ -11,7 +11,7 @@ import torch
 from torch import fx, nn
 from torch.nn.utils import parametrize
 
-from s3train.concatenation import is_concatenation
+from s3train.concatenation import Quantizing, is_concatenation, share_quantizer
 from s3train.formats import TensorFormat, UnsupportedModelError
 from s3train.layers import ShiftAveragePool2d, ShiftBlock, ShiftLogits
 from s3train.layers.shift_block import FormatSource
@@ -122,7 +122,7 @@ class _Converter:
         self.activation_bits, self.terms, self.skip = activation_bits, terms, skip
         self.formats: dict[fx.Node, FormatSource] = {}
         # What quantises a stored tensor.
-        self.quantizing: dict[fx.Node, list[ShiftBlock | ShiftAveragePool2d]] = {}
+        self.quantizing: dict[fx.Node, list[Quantizing]] = {}
         self.image = image
         self.done: set[fx.Node] = set()
         self.replacement: dict[fx.Node, fx.Node] = {}
@@ -296,24 +296,7 @@ class _Converter:
 
     def _concatenation(self, node: fx.Node) -> None:
         """Let all parts have one quantiser, so that their stored numbers mean the same."""
-        parts = node.args[0] if node.args else node.kwargs.get("tensors")
-        dim = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim", 0)
-        if dim != 1 or not isinstance(parts, list | tuple):
-            raise UnsupportedModelError(f"{node.name}: concatenates dimension {dim}, supported are the channels, 1")
-        owners = []
-        for part in parts:
-            found = self.quantizing.get(part) if isinstance(part, fx.Node) else None
-            if not found:
-                raise UnsupportedModelError(f"{node.name}: concatenates {part}, supported are outputs of layers")
-            owners += found
-        shared = owners[0].quantizer
-        if any(owner.quantizer.signed != shared.signed for owner in owners):
-            raise UnsupportedModelError(
-                f"{node.name}: concatenates tensors with and without a ReLU, supported are all of one kind"
-            )
-        for owner in owners:
-            owner.quantizer = shared
-        node.args, node.kwargs = (list(parts), 1), {}
+        shared, owners = share_quantizer(node, self.quantizing)
         self.formats[node] = lambda: shared.format
         self.quantizing[node] = owners
 

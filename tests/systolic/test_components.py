@@ -229,7 +229,7 @@ def test_a_stream_register_loses_and_repeats_nothing():
 
     async def testbench(ctx):
         at = 0
-        while len(got) < len(sent):
+        for _ in range(2000):
             offers, takes = at < len(sent) and rng.random() < 0.7, rng.random() < 0.6
             ctx.set(dut.i.valid, offers)
             ctx.set(dut.i.payload, sent[at] if offers else 0)
