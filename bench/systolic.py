@@ -69,6 +69,9 @@ def array(rows: int, cols: int, **more: int) -> dict[str, Any]:
 def cases() -> Iterator[Case]:
     """Yield the cases, the headline figures first."""
     yield Case("icebreaker", "resnet8", images=100)
+    yield Case(
+        "icebreaker", "resnet8-a4", activation_bits=4, shape={"cols": 8, "tile_cols": 8, "columns_per_requantizer": 4}
+    )
     large = array(16, 16, columns_per_requantizer=1)
     yield Case("ulx3s_85f", "resnet8", shape=large)
     for cell in ("int8_lut", "int4_lut", "dsp"):
@@ -86,8 +89,8 @@ def cases() -> Iterator[Case]:
 def load_network(case: Case) -> tuple[Network, float | None]:
     """Return the case's network and its accuracy, ``None`` for random weights."""
     accuracy: float | None
-    if case.network == "resnet8" and not (EXAMPLES / "resnet8.s3net").exists():
-        network, accuracy = untrained("resnet8"), None
+    if case.network.startswith("resnet8") and not (EXAMPLES / f"{case.network}.s3net").exists():
+        network, accuracy = untrained("resnet8", activation_bits=case.activation_bits), None
     else:
         network, accuracy = trained(case.network)
     bits = CELLS[case.cell]

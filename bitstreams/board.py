@@ -28,7 +28,7 @@ class Board:
     baud : int
         Baud rate of the UART link.
     add_clock : callable
-        ``add_clock(m, platform)`` adds the domain ``sync``: PLL and reset. Returns the clock's signal.
+        ``add_clock(m, platform)`` adds the domain ``sync``; returns the PLL's clock and the reset.
     nextpnr : tuple of str
         Device options of nextpnr.
     """
@@ -39,5 +39,5 @@ class Board:
     platform: Callable[[], Any]
     clock_mhz: float
     baud: int
-    add_clock: Callable[[Module, Any], Signal]
+    add_clock: Callable[[Module, Any], tuple[Signal, Signal]]
     nextpnr: tuple[str, ...]

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from amaranth import ClockDomain, Const, Instance, Module, Signal, Value
-from amaranth.lib.cdc import ResetSynchronizer
+from amaranth.lib.cdc import FFSynchronizer
 
 
-def add_domain(m: Module, clock: Signal, locked: Signal) -> None:
-    """Add the domain ``sync`` on ``clock``, held in reset until the PLL is locked."""
-    m.domains.sync = domain = ClockDomain("sync")
+def add_domain(m: Module, clock: Signal, locked: Signal) -> Signal:
+    """Add the domain ``sync`` on ``clock``; return the reset, high until the PLL is locked.
+
+    The domain itself has no reset: flip-flops begin with their initial values, and an engine is stopped by ``run``. A
+    second reset would put a table into the widest net of a large engine.
+    """
+    m.domains.sync = domain = ClockDomain("sync", reset_less=True)
     m.d.comb += domain.clk.eq(clock)
-    m.submodules.reset = ResetSynchronizer(~locked, domain="sync")
+    reset = Signal(init=1)
+    m.submodules.reset = FFSynchronizer(~locked, reset, init=1)
+    return reset
 
 
-def add_ice40_pll(m: Module, pin: Value, *, multiply: int, log2_divide: int, pad: bool) -> Signal:
+def add_ice40_pll(m: Module, pin: Value, *, multiply: int, log2_divide: int, pad: bool) -> tuple[Signal, Signal]:
     """Add the domain ``sync`` at ``12 MHz * multiply / 2^log2_divide``; ``pad``: the pin drives the PLL directly."""
     clock = Signal()
     locked = Signal()
@@ -30,5 +36,4 @@ def add_ice40_pll(m: Module, pin: Value, *, multiply: int, log2_divide: int, pad
         o_PLLOUTGLOBAL=clock,
         o_LOCK=locked,
     )
-    add_domain(m, clock, locked)
-    return clock
+    return clock, add_domain(m, clock, locked)

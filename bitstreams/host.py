@@ -32,6 +32,9 @@ class Host:
         Number of logits of the loaded network.
     images : int
         Images of a frame, one for every cluster of the engine.
+    lane_bits : int
+        The engine's ``activation_bits``, 8 or 4. Programs and images are given an activation a byte; on the way to an
+        engine of 4 bits two of them, the first one low, share a byte.
     """
 
     load_size = 2
@@ -40,9 +43,12 @@ class Host:
     status_size = 4
     """Bytes of the reply to a status request."""
 
-    def __init__(self, classes: int, images: int = 1) -> None:
+    def __init__(self, classes: int, images: int = 1, lane_bits: int = 8) -> None:
+        if lane_bits not in (4, 8):
+            raise HostError(f"the link carries activations of 4 or 8 bits, the engine has {lane_bits}")
         self.classes = classes
         self.images = images
+        self.lane_bits = lane_bits
 
     @property
     def answer_size(self) -> int:
@@ -53,7 +59,12 @@ class Host:
     def _answer_size(self) -> int:
         return 4 * self.classes + 2 + 4
 
-    def _request(self, command: Any, payload: bytes = b"") -> bytes:
+    def _request(self, command: Any, lanes: bytes = b"") -> bytes:
+        payload = lanes
+        if self.lane_bits == 4:
+            if len(lanes) % 2:
+                raise HostError(f"a frame carries pairs of 4-bit activations, got {len(lanes)} activations")
+            payload = bytes(low | high << 4 for low, high in zip(lanes[::2], lanes[1::2], strict=True))
         if len(payload) >= 1 << 24:
             raise HostError(f"a frame carries less than {1 << 24} bytes, got {len(payload)}")
         return bytes([REQUEST, CODES[command]]) + struct.pack("<I", len(payload))[:3] + payload

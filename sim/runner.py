@@ -50,11 +50,6 @@ class ImageRun:
     writes: list[tuple[int, int, int]]
 
 
-def pack_image(image: np.ndarray) -> bytes:
-    """Return an image (channels, height, width) in the order of the image stream: channels innermost."""
-    return np.ascontiguousarray(image.transpose(1, 2, 0)).astype(np.uint8).tobytes()
-
-
 def pack_memory(compiled: CompiledNetwork) -> bytes:
     """Return the program in the order of the image stream while the engine is stopped: lane by lane."""
     a, rows = compiled.config.activation_bits, compiled.config.rows
@@ -203,8 +198,8 @@ def run_programs(
     for index, (compiled, images) in enumerate(programs):
         # The clusters need an image each: the last one is repeated.
         padded = [*images, *(images[-1] for _ in range(-len(images) % clusters))]
-        limit = clock_limit or clusters * (20 * compiled.predicted_cycles + 40 * images[0].size) + 100_000
-        packed = [pack_image(image).hex() for image in padded]
+        limit = clock_limit or clusters * (20 * compiled.predicted_cycles + 80 * images[0].size) + 100_000
+        packed = [compiled.pack_image(image).hex() for image in padded]
         jobs.append(
             {
                 "memory": pack_memory(compiled).hex(),

@@ -229,17 +229,30 @@ class _Builder:
         return output
 
 
-def build(choose: Chooser, *, bits: int = 8, alphabets: Sequence[Alphabet] = (), max_channels: int = 4) -> Network:
-    """Return a random valid network of up to five operations before the logits."""
+def build(
+    choose: Chooser,
+    *,
+    bits: int = 8,
+    alphabets: Sequence[Alphabet] = (),
+    max_channels: int = 4,
+    image_bits: int | None = None,
+) -> Network:
+    """Return a random valid network of up to five operations before the logits.
+
+    With ``image_bits`` the image has so many bits, whatever the other maps have, and only convolutions read it.
+    """
     alphabets = alphabets or tuple(Alphabet.s3(b) for b in (2, 3, 4))
     builder = _Builder(choose, bits, alphabets)
     now = builder.store(choose.integer(1, max_channels), choose.integer(1, 9), choose.integer(1, 9))
+    if image_bits is not None:
+        now = Tensor(now.name, *now.shape, image_bits, 0, now.exponent)
+        builder.tensors[now.name] = now
     if choose.integer(0, 3) == 0:
         now = Tensor(now.name, *now.shape, now.bits, 1 << now.bits - 1, now.exponent)
         builder.tensors[now.name] = now
     for _ in range(choose.integer(0, 5)):
         kind = choose.choice(("convolution", "convolution", "convolution", "pool", "add", "linear", "join"))
-        if kind == "pool":
+        if kind == "pool" and (now.name != "t0" or image_bits is None):
             now = builder.pool(now)
         elif kind == "join":
             now = builder.concatenate(now)

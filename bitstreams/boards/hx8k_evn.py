@@ -14,7 +14,7 @@ from hw.devices import HX8K
 CLOCK_MHZ = 84.0
 
 
-def add_clock(m: Module, platform: Any) -> Signal:
+def add_clock(m: Module, platform: Any) -> tuple[Signal, Signal]:
     """PLL: 12 MHz * 56 / 8 = 84 MHz."""
     return add_ice40_pll(m, platform.request("clk12", dir="i").i, multiply=56, log2_divide=3, pad=False)
 

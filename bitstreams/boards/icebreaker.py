@@ -14,7 +14,7 @@ from hw.devices import UP5K
 CLOCK_MHZ = 40.5
 
 
-def add_clock(m: Module, platform: Any) -> Signal:
+def add_clock(m: Module, platform: Any) -> tuple[Signal, Signal]:
     """PLL: 12 MHz * 54 / 16 = 40.5 MHz; the oscillator's pad drives the PLL directly."""
     return add_ice40_pll(m, platform.request("clk12", dir="-").io, multiply=54, log2_divide=4, pad=True)
 

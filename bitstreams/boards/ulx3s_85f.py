@@ -14,7 +14,7 @@ from hw.devices import ECP5_85
 CLOCK_MHZ = 100.0
 
 
-def add_clock(m: Module, platform: Any) -> Signal:
+def add_clock(m: Module, platform: Any) -> tuple[Signal, Signal]:
     """PLL: 25 MHz * 4 = 100 MHz, oscillator of the PLL at 600 MHz."""
     pin = platform.request("clk25", dir="i")
     clock = Signal()
@@ -51,8 +51,7 @@ def add_clock(m: Module, platform: Any) -> Signal:
         o_CLKOP=clock,
         o_LOCK=locked,
     )
-    add_domain(m, clock, locked)
-    return clock
+    return clock, add_domain(m, clock, locked)
 
 
 ULX3S_85F = Board(

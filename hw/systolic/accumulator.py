@@ -14,8 +14,10 @@ from hw.systolic.config import EngineConfig
 from hw.systolic.delay import delay_line
 from hw.systolic.widths import sum_width
 
-SLOT = data.StructLayout({"valid": 1, "start": 1, "first": 1})
-"""A slot's tag: ``valid``, ``start`` of a pass (output pixel 0), ``first`` pass (the sum starts at zero)."""
+SLOT = data.StructLayout({"valid": 1, "start": 1, "first": 1, "shift": 1})
+"""A slot's tag: ``valid``, ``start`` of a pass (output pixel 0),
+``first`` pass (the sum starts at zero), ``shift``: the sum so
+far is multiplied by ``2^activation_bits`` (an engine with ``image_planes`` 2)."""
 
 
 class Accumulator(wiring.Component):
@@ -58,9 +60,15 @@ class Accumulator(wiring.Component):
             }
         )
 
-    def model(self, sums: np.ndarray) -> np.ndarray:
-        """Return the last pass's ``psums`` for int64 ``sums`` (passes, pixels, tile_cols)."""
-        return np.asarray(sums, np.int64).sum(axis=0)
+    def model(self, sums: np.ndarray, shift: int | None = None) -> np.ndarray:
+        """Return the last pass's ``psums`` for int64 ``sums`` (passes, pixels, tile_cols).
+
+        ``shift`` is the pass whose slots have that flag.
+        """
+        sums = np.asarray(sums, np.int64)
+        if shift is None:
+            return sums.sum(axis=0)
+        return (sums[:shift].sum(axis=0) << self.config.activation_bits) + sums[shift:].sum(axis=0)
 
     def cycles(self) -> int:
         """Return the latency from ``sums`` to ``psums`` in clocks."""
@@ -78,6 +86,7 @@ class Accumulator(wiring.Component):
         valid = delay_line(m, self.slot.valid, 4, "valid", reset_less=False)
         start = delay_line(m, self.slot.start, 3, "start")
         first = delay_line(m, self.slot.first, 2, "first")
+        shift = delay_line(m, self.slot.shift, 2, "shift")
         with m.If(valid[0]):
             m.d.sync += read.addr.eq(Mux(start[0], 0, read.addr + 1))
         with m.If(valid[3]):
@@ -85,10 +94,13 @@ class Accumulator(wiring.Component):
         for h in range(config.tile_cols):
             before = Signal(signed(width), name=f"before{h}", reset_less=True)
             psum = Signal(signed(width), name=f"psum{h}", reset_less=True)
+            stored = read.data.word_select(h, width)
+            if config.image_planes == 2:
+                stored = Mux(shift[2], stored << config.activation_bits, stored)
             with m.If(first[2]):
                 m.d.sync += before.eq(0)
             with m.Else():
-                m.d.sync += before.eq(read.data.word_select(h, width))
+                m.d.sync += before.eq(stored)
             # Kept until the next slot: requantisers take the columns of a tile one after another.
             with m.If(valid[3]):
                 m.d.sync += psum.eq(before + self.sums[h])

@@ -36,7 +36,7 @@ class AddressGenerator(wiring.Component):
         The memory's read port is free (for a ``last`` slot: everything it will need later is free too).
     slot : out
         A slot is issued in this clock, with its ``address`` and ``outside`` (of the map); ``pixel0``: it is
-        the pass's first, ``first``/``last``: flags of its pass.
+        the pass's first, ``first``/``last``/``low``/``shift_sums``: flags of its pass.
     next_is_last : out; a slot of the next clock would be one of a last pass
     active, last_pass, idle : out
         A pass is running; it is a last one; the next one may begin, or its weights be read.
@@ -63,6 +63,8 @@ class AddressGenerator(wiring.Component):
                 "outside": Out(1),
                 "pixel0": Out(1),
                 "first": Out(1),
+                "low": Out(1),
+                "shift_sums": Out(1),
                 "last": Out(1),
                 "next_is_last": Out(1),
                 "active": Out(1),
@@ -83,6 +85,8 @@ class AddressGenerator(wiring.Component):
         columns = Signal(self.config.coordinate_bits, reset_less=True)
         rows = Signal(self.config.coordinate_bits, reset_less=True)
         first = Signal(reset_less=True)
+        low = Signal(reset_less=True)
+        shift_sums = Signal(reset_less=True)
         last = Signal(reset_less=True)
         pixel0 = Signal()
         gap = Signal(2)
@@ -102,6 +106,8 @@ class AddressGenerator(wiring.Component):
             # A negative coordinate is a large unsigned number.
             self.outside.eq((x >= self.result.width) | (y >= self.result.height)),
             self.first.eq(first),
+            self.low.eq(low),
+            self.shift_sums.eq(shift_sums),
             self.last.eq(last),
             self.next_is_last.eq(Mux(self.prepare, self.instruction.last, last)),
             self.pixel0.eq(pixel0),
@@ -149,6 +155,8 @@ class AddressGenerator(wiring.Component):
                 pixel0.eq(1),
                 gap.eq(self.instruction.gap),
             ]
+            if self.config.image_planes == 2:
+                m.d.sync += [low.eq(self.instruction.low), shift_sums.eq(self.instruction.shift_sums)]
         with m.If(self.start):
             m.d.sync += [active.eq(1), idle.eq(0)]
         return m

@@ -102,6 +102,7 @@ class Cluster(wiring.Component):
             fetch.token.load.eq(control.load),
             fetch.token.begin.eq(control.begin),
             fetch.token.outside.eq(control.outside),
+            fetch.token.low.eq(control.low),
             fetch.fetched.eq(memory.read_data),
             fetch.weights.eq(control.weights if config.program_words else memory.read_data),
             fetch.border.eq(control.border),
@@ -116,6 +117,7 @@ class Cluster(wiring.Component):
         valid = delay_line(m, control.slot, early + config.groups, "slot", reset_less=False)
         start = delay_line(m, control.pixel0, early + config.groups, "pixel0")
         first = delay_line(m, control.first, early + config.groups, "first")
+        shift = delay_line(m, control.shift_sums, early + config.groups, "shift_sums")
         for g in range(config.groups):
             accumulator = Accumulator(config)
             m.submodules[f"accumulator{g}"] = reset(accumulator)
@@ -123,6 +125,7 @@ class Cluster(wiring.Component):
                 accumulator.slot.valid.eq(valid[early + g]),
                 accumulator.slot.start.eq(start[early + g]),
                 accumulator.slot.first.eq(first[early + g]),
+                accumulator.slot.shift.eq(shift[early + g]),
             ]
             for h in range(config.tile_cols):
                 c = g * config.tile_cols + h

@@ -73,6 +73,9 @@ class EngineConfig:
         Whether the requantisers can compare with a stored activation.
     argmax : bool
         Whether the engine finds the class itself; the logits come out in any case.
+    image_planes : int
+        2: the engine also takes images of up to ``2 * activation_bits`` bits, as a plane of their high and one of their
+        low bits, whose sums are joined in the accumulators.
     watchdog_bits : int
         An inference that is not done after ``2^watchdog_bits`` clocks is stopped with an error.
 
@@ -107,6 +110,7 @@ class EngineConfig:
     program_words: int = 0
     clusters: int = 1
     watchdog_bits: int = 24
+    image_planes: int = 1
 
     def __post_init__(self) -> None:
         def need(ok: bool, what: str) -> None:
@@ -124,6 +128,11 @@ class EngineConfig:
             f"a {self.alphabet.bits}-bit weight code does not fit a lane of {self.activation_bits} bits",
         )
         need(8 <= self.watchdog_bits <= 31, f"watchdog_bits must be 8..31, got {self.watchdog_bits}")
+        need(self.image_planes in (1, 2), f"image_planes must be 1 or 2, got {self.image_planes}")
+        need(
+            self.image_planes == 1 or self.activation_bits <= 4,
+            f"two image planes need activations of at most 4 bits, got {self.activation_bits}",
+        )
         need(self.word_bits >= 32, f"a memory word needs 32 bits or more, got {self.word_bits}")
         need(8 <= self.acc_width <= 32, f"acc_width must be 8..32, got {self.acc_width}")
         need(

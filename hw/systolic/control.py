@@ -21,7 +21,7 @@ def control_layout(config: EngineConfig) -> data.StructLayout:
     ======================================  ==============================================================
     ``read_address``                        word to read, unless a residual operand is due
     ``slot``, ``pixel0``, ``first``,        a slot is issued; it is its pass's first; flags of its pass
-    ``last``                                (``last`` only with ``slot``)
+    ``last``, ``low``, ``shift_sums``       (``last`` only with ``slot``)
     ``outside``                             its operand lies outside the map
     ``load``, ``begin``                     weights are read; the first ones of a pass
     ``weights``                             the word of weights read ``timing.fetch`` clocks ago
@@ -44,6 +44,8 @@ def control_layout(config: EngineConfig) -> data.StructLayout:
             "pixel0": 1,
             "first": 1,
             "last": 1,
+            "low": 1,
+            "shift_sums": 1,
             "outside": 1,
             "load": 1,
             "begin": 1,

@@ -57,7 +57,8 @@ class Engine(wiring.Component):
     run : in
         High: execute the program from address 0. Low: stop, reset the state, take a program.
     image : stream of unsigned(activation_bits), in
-        While ``run`` is high, images: rows top to bottom, pixels left to right, channels innermost. While it is
+        While ``run`` is high, images: rows top to bottom, pixels left to right, channels innermost (in two planes:
+        the high bits of a row, then its low bits). While it is
         low, the program from address 0 on, lane by lane, lowest lane first; ``run`` may rise 4 clocks after the last.
     logits : stream of :data:`~hw.systolic.logit_output.LOGIT`, out
     klass : stream of unsigned(16), out
@@ -216,6 +217,8 @@ class Engine(wiring.Component):
             control.slot.eq(addresses.slot),
             control.pixel0.eq(addresses.pixel0),
             control.first.eq(addresses.first),
+            control.low.eq(addresses.low),
+            control.shift_sums.eq(addresses.shift_sums),
             control.last.eq(issue_last),
             control.outside.eq(addresses.slot & addresses.outside),
             control.load.eq(sequencer.load),

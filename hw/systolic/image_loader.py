@@ -8,7 +8,7 @@ from amaranth.lib import enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.systolic.config import EngineConfig
-from hw.systolic.program import INPUT
+from hw.systolic.program import INPUT, TWO_PLANES
 
 
 class _Part(enum.Enum):
@@ -23,7 +23,7 @@ class ImageLoader(wiring.Component):
     Activations enter the highest lane and move down, so that after a pixel the highest ``window * channels``
     lanes are the last ``window`` pixels. Every ``step`` pixels they make a word. This puts the horizontal taps
     of a first layer with few channels into the rows of the array, which would otherwise be idle. The pixels
-    left and right of the map are made here.
+    left and right of the map are made here. Of an image in two planes every second row is padded with 0.
 
     While ``raw`` is high, the stream fills memory from address 0 on, ``rows`` lanes a word: this is how
     programs and weights arrive.
@@ -70,10 +70,12 @@ class ImageLoader(wiring.Component):
         """
         window, step, channels = fields["window"], fields["step"], fields["channels"] + 1
         edge = (fields["pad_left"], fields["pad_right"])
-        border = padding_value(fields["zero_point"])
+        two_planes = self.config.image_planes == 2 and fields["zero_point"] & TWO_PLANES
+        border = padding_value(fields["zero_point"] & ~TWO_PLANES if two_planes else fields["zero_point"])
         words = []
-        for row in image.reshape(fields["height"], fields["width"], channels):
-            padded = np.pad(row, (edge, (0, 0)), constant_values=border)
+        for y, row in enumerate(image.reshape(fields["height"], fields["width"], channels)):
+            value = 0 if two_planes and y % 2 else border
+            padded = np.pad(row, (edge, (0, 0)), constant_values=value)
             words += [padded[x : x + window].ravel() for x in range(0, len(padded) - window + 1, step)]
         return np.array(words)
 
@@ -113,6 +115,9 @@ class ImageLoader(wiring.Component):
             shift.eq((self.image.valid & self.image.ready) | (running & ~inside)),
             border.eq((1 << fields.zero_point) >> 1),
         ]
+        low_row = Signal()
+        if config.image_planes == 2:
+            m.d.comb += border.eq(Mux(low_row, 0, (1 << fields.zero_point[:3]) >> 1))
         # Parts of no pixels are skipped.
         first_part = Mux(fields.pad_left == 0, _Part.BODY, _Part.LEFT)
         first_left = Mux(fields.pad_left == 0, fields.width, fields.pad_left)
@@ -149,6 +154,8 @@ class ImageLoader(wiring.Component):
                     with m.If(row_ends):
                         m.d.sync += [due.eq(fields.window), word_ends.eq(fields.window == 1)]
                         m.d.sync += [rows.eq(rows - 1), last_row.eq(rows == 2)]
+                        if config.image_planes == 2:
+                            m.d.sync += low_row.eq(~low_row & fields.zero_point[3])
                         with m.If(last_row):
                             m.d.sync += running.eq(0)
         with m.If(emit):
@@ -156,6 +163,7 @@ class ImageLoader(wiring.Component):
         with m.If(self.start):
             m.d.sync += [
                 running.eq(1),
+                low_row.eq(0),
                 part.eq(first_part),
                 left.eq(first_left),
                 channel.eq(fields.channels),

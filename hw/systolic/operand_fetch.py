@@ -10,9 +10,9 @@ from hw.systolic import timing
 from hw.systolic.config import EngineConfig
 from hw.systolic.delay import delayed
 
-TOKEN = data.StructLayout({"load": 1, "begin": 1, "outside": 1})
+TOKEN = data.StructLayout({"load": 1, "begin": 1, "outside": 1, "low": 1})
 """What the word read in this clock is: weights (``load``, the first word with ``begin``), or activations, which may be
-outside the map."""
+outside the map; ``low``: the low bits of an image in two planes, 0 outside."""
 
 
 class OperandFetch(wiring.Component):
@@ -61,12 +61,17 @@ class OperandFetch(wiring.Component):
         load = delayed(m, self.token.load, timing.lanes(self.config), "load", reset_less=False)
         begin = delayed(m, self.token.begin, timing.lanes(self.config), "begin", reset_less=False)
         m.d.comb += [self.load.eq(load), self.begin.eq(begin)]
+        border = self.border
+        if self.config.image_planes == 2:
+            low = delayed(m, self.token.low, timing.fetch(self.config) - 1, "low")
+            border = Signal(a, reset_less=True)
+            m.d.sync += border.eq(Mux(low, 0, self.border))
         word: Value = self.fetched
         if self.config.program_words:
             loading = delayed(m, self.token.load, timing.fetch(self.config), "loading", reset_less=False)
             word = Mux(loading, self.weights, self.fetched)
         for r in range(self.config.rows):
             lane = Signal(a, name=f"lane{r}", reset_less=True)
-            m.d.sync += lane.eq(Mux(outside, self.border, word.word_select(r, a)))
+            m.d.sync += lane.eq(Mux(outside, border, word.word_select(r, a)))
             m.d.comb += self.lanes[r].eq(lane)
         return m

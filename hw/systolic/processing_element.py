@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from amaranth import Cat, Const, Module, Mux, Signal, Value
+from amaranth import Cat, Module, Mux, Signal, Value
 from amaranth.hdl import signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -22,8 +22,29 @@ def borrow(alphabet: Alphabet, upper: np.ndarray, lower: np.ndarray) -> np.ndarr
     return ((lower < 0) & alphabet.shifts).astype(np.int64) + 0 * upper
 
 
+def spare_code(alphabet: Alphabet) -> bool:
+    """Whether the shifts 0, 1, 2 leave a two-bit code for the weight 0, which then is shift 3."""
+    return alphabet.shifts and alphabet.has_zero and alphabet.max_shift == 2
+
+
+def cell_codes(alphabet: Alphabet, weights: np.ndarray) -> np.ndarray:
+    """Return what the cells of a column keep of its weights (rows, ...), rows in pairs.
+
+    These are the alphabet's codes, but for what the cells would have to compute: the sign bit of a lower weight tells
+    whether it differs from the upper one's, and with a :func:`spare_code` the magnitude is the shift.
+    """
+    codes = alphabet.encode(weights)
+    if not alphabet.shifts:
+        return codes
+    sign, magnitude = codes >> alphabet.bits - 1, codes & (1 << alphabet.bits - 1) - 1
+    if spare_code(alphabet):
+        magnitude = np.where(magnitude == 0, 3, magnitude - 1)
+    sign[1::2] ^= sign[::2]
+    return (sign << alphabet.bits - 1 | magnitude).astype(np.uint8)
+
+
 def pair_ports(activation_bits: int, alphabet: Alphabet) -> dict[str, Any]:
-    """Return the ports of two cells: activations, weight codes, ``capture``, and the signed ``total``."""
+    """Return the ports of two cells: activations, :func:`cell_codes`, ``capture``, and the signed ``total``."""
     return {
         "a0": In(activation_bits),
         "a1": In(activation_bits),
@@ -53,23 +74,25 @@ class CellPair(wiring.Component):
     less than the negation. If the upper weight is negative the sum is complemented, and the lower product too unless
     its own weight is negative. So the sum is one too low exactly where the lower weight is negative, whatever the
     activations (:func:`borrow`); the compiler adds the number of borrows of a column to its constant. Complementing
-    the sum rides in the adder's own lookup tables, a zero weight in the shifter's.
+    the sum rides in the adder's own lookup tables, a zero weight in the shifter's. Signs have one register
+    each, with no delay beside the products: codes come between activations, so no sum is under way when they change.
 
     Parameters
     ----------
     activation_bits : int
         Width of an (unsigned) activation, 2 to 8 bits.
     alphabet : Alphabet
-        The weight codes: sign in the top bit, magnitude below.
+        The weights; their codes come from :func:`cell_codes`.
 
     Ports
     -----
     a0, a1 : unsigned(activation_bits), in
         Registered activations of the upper and the lower row.
     code0, code1 : unsigned(alphabet.bits), in
-        Weight codes; those that are there while ``capture`` is high become the weights.
+        Codes; those that are there while ``capture`` is high become the weights.
     capture : in
-        Takes the codes. An activation of the clock before still meets the old weights, one of the clock after the new.
+        Takes the codes. An activation of the clock before still meets the old weights, one of the clock after the new;
+        there is none in the clock itself.
     total : signed, out
         The pair's sum.
 
@@ -101,21 +124,18 @@ class CellPair(wiring.Component):
         m = Module()
         width = product_bits(self.activation_bits, self.alphabet)
         products = []
-        # The codes are kept recoded: the signs as whether they differ, and the upper one.
         differ = Signal(reset_less=True)
         negative = Signal(reset_less=True)
         with m.If(self.capture):
-            m.d.sync += [differ.eq(self.code0[-1] ^ self.code1[-1]), negative.eq(self.code0[-1])]
+            m.d.sync += [differ.eq(self.code1[-1]), negative.eq(self.code0[-1])]
         codes = (self.code0, self.code1)
         for i, a in enumerate((self.a0, self.a1)):
-            product = Signal(width + i, name=f"product{i}", reset_less=True)
+            product = Signal(width, name=f"product{i}", reset_less=True)
             shifted = self._shifter(m, i, codes[i][:-1], a)
-            if i:
-                shifted = Cat(shifted, Const(0, 1)) ^ differ.replicate(width + 1)
-            m.d.sync += product.eq(shifted)
+            m.d.sync += product.eq(shifted ^ differ.replicate(width) if i else shifted)
             products.append(product)
         both = Signal(signed(self.total_width))
-        m.d.comb += both.eq(products[0] + products[1].as_signed())
+        m.d.comb += both.eq(products[0] + Cat(products[1], differ).as_signed())
         total = Signal(signed(self.total_width), reset_less=True)
         m.d.sync += total.eq(both ^ negative.replicate(self.total_width))
         m.d.comb += self.total.eq(total)
@@ -124,31 +144,27 @@ class CellPair(wiring.Component):
     def _shifter(self, m: Module, i: int, magnitude: Value, a: Value) -> Value:
         """Return ``a << k`` or 0, ``product_bits`` wide, for the active weight.
 
-        The magnitude code is recoded when it is taken, where the flip-flop's own table does it for nothing, so
-        that a product bit of the 3-bit alphabets takes two 4-input tables, zero and complement included.
+        A product bit of the 3-bit alphabets takes two 4-input tables, zero and complement included: the upper cell's,
+        which is not complemented, knows zero by its code, the lower one's by a register.
         """
+        spare = spare_code(self.alphabet)
         width = product_bits(self.activation_bits, self.alphabet)
-        top = self.alphabet.max_shift
-        bits = top.bit_length()
+        bits = self.alphabet.max_shift.bit_length()
         k = Signal(max(1, bits), name=f"shift{i}", reset_less=True)
         some = Signal(name=f"some{i}", reset_less=True)
-        # The upper cell of the 3-bit alphabet, whose product is not complemented, has a spare code for zero: k = 3.
-        spare = i == 0 and self.alphabet.has_zero and top == 2
         with m.If(self.capture):
-            if not self.alphabet.has_zero:
-                m.d.sync += k.eq(magnitude)
-            elif spare:
-                m.d.sync += k.eq(Mux(magnitude == 0, 3, magnitude - 1))
+            if not self.alphabet.has_zero or spare:
+                m.d.sync += [k.eq(magnitude), some.eq(magnitude != 3)]
             else:
                 m.d.sync += [k.eq(Mux(magnitude == 0, 0, magnitude - 1)), some.eq(magnitude != 0)]
         value = a
         for bit in range(max(1, bits)):
             stage = Signal(width, name=f"stage{i}_{bit}")
             moved = (value << (1 << bit))[:width]
-            if spare and bit == 1:
+            if spare and i == 0 and bit == 1:
                 moved = (a << 2) & ~k[0].replicate(width)
             chosen = Mux(k[bit], moved, value) if bits else value
-            if bit == 0 and self.alphabet.has_zero and not spare:
+            if bit == 0 and self.alphabet.has_zero and not (spare and i == 0):
                 chosen = chosen & some.replicate(width)
             m.d.comb += stage.eq(chosen)
             value = stage

@@ -1,6 +1,6 @@
 """The layer program: a linear stream of instructions, constants and weights in main memory.
 
-Version 3. Every instruction is 64 bits, stored in ``ceil(64 / word_bits)`` consecutive memory words, least
+Version 4. Every instruction is 64 bits, stored in ``ceil(64 / word_bits)`` consecutive memory words, least
 significant word first; the opcode is in the lowest four bits. ``docs/program.md`` describes the format.
 """
 
@@ -14,7 +14,7 @@ from amaranth.lib import data
 from hw.graph import Alphabet
 from hw.systolic.config import EngineConfig
 
-VERSION = 3
+VERSION = 4
 """Version of the program format; an engine refuses any other."""
 
 INSTRUCTION_BITS = 64
@@ -75,8 +75,13 @@ INPUT = data.StructLayout(
 """Take an image: each row is padded, and every ``step`` pixels the last ``window`` pixels make a word.
 
 ``width`` counts the real pixels of a row, ``channels`` is the channels of a pixel less one; padding has the
-value ``2^(zero_point - 1)``, or 0.
+value ``2^(zero_point - 1)``, or 0. With 8 (:data:`TWO_PLANES`) added to ``zero_point`` every row comes twice, the
+high bits of its activations and then the low ones, and makes two rows in memory; ``height`` counts both, and the low
+ones are padded with 0.
 """
+
+TWO_PLANES = 8
+"""Bit of ``INPUT``'s ``zero_point``: the image comes in two planes, row by row (an engine with ``image_planes`` 2)."""
 
 OPERAND = data.StructLayout(
     {
@@ -137,12 +142,16 @@ PASS = data.StructLayout(
         "last": 1,
         "weights": 1,
         "gap": 2,
+        "low": 1,
+        "shift_sums": 1,
     }
 )
 """Stream all pixels of the strip through one tile of weights; ``weight_words`` words of weights follow if ``weights``.
 
 ``x``, ``y`` are the (signed) input coordinates of the first operand, ``first`` starts the sums at zero,
 ``last`` sends them to the requantisers. ``gap`` is how many clocks must pass after it before the next pass.
+``low`` passes multiply the low bits of an image in two planes: outside the map an operand is 0. ``shift_sums`` first
+multiplies the partial sums by ``2^activation_bits``: the first low pass, after those of the high bits.
 """
 
 STRIP = data.StructLayout(

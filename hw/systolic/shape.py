@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from hw.devices import Device, Family
-from hw.graph import Alphabet, Network
+from hw.graph import Alphabet, Network, Tensor
 from hw.graph.ops import Convolution, Logits, MaxPool
 from hw.systolic.compiler.compile import compile_network
 from hw.systolic.compiler.layout import choose_layouts
@@ -57,11 +57,12 @@ def _signed_bits(value: int) -> int:
 def fit_widths(networks: Sequence[Network], config: EngineConfig) -> EngineConfig:
     """Return ``config`` with the least widths, shifts and constant memory that the networks need."""
     shifts = [int(n.rescale.s.max()) for network in networks for n in network.nodes if hasattr(n, "rescale")]
-    wide = replace(config, **_WIDEST, output_shift=max([0, *shifts]), constant_depth=1024)
+    images = [network.tensor(network.input) for network in networks]
+    planes = 1 + any(_two_planes(image, config) for image in images)
+    wide = replace(config, **_WIDEST, output_shift=max([0, *shifts]), constant_depth=1024, image_planes=planes)
     programs = [Lowering(network, choose_layouts(network, wide), wide).layers() for network in networks]
     layers = [layer for program in programs for layer in program]
     full = (1 << config.activation_bits) - 1
-    images = [network.tensor(network.input) for network in networks]
     residual_shifts = [layer.needs.residual_shift for layer in layers if layer.needs.residual_shift is not None]
     return replace(
         wide,
@@ -72,7 +73,7 @@ def fit_widths(networks: Sequence[Network], config: EngineConfig) -> EngineConfi
         max_residual_shift=max(residual_shifts, default=0),
         coordinate_bits=max(
             4,
-            *(max(image.width, image.height).bit_length() for image in images),
+            *(max(image.width, (1 + _two_planes(image, config)) * image.height).bit_length() for image in images),
             *(layer.coordinate_bits for layer in layers),
         ),
         mixed_bits=any(
@@ -83,18 +84,27 @@ def fit_widths(networks: Sequence[Network], config: EngineConfig) -> EngineConfi
     )
 
 
+def _two_planes(image: Tensor, config: EngineConfig) -> bool:
+    return config.activation_bits <= 4 and image.bits > config.activation_bits
+
+
 def base_config(networks: Sequence[Network], device: Device) -> EngineConfig:
     """Return a small engine for a device that can do whatever the networks need: 8 x 8 cells, without SPRAM 8 x 4.
 
-    On an iCE40 the array is one tile and the class is left to the host. On an ECP5 the program has a memory of its own.
+    If no stored map but the image has more than 4 bits, activations are 4 bits wide, and an SPRAM's words, which are as
+    wide as before, feed 16 x 4 cells. On an iCE40 the array is one tile and the class is left to the host. On an ECP5
+    the program has a memory of its own.
     """
     spram = device.sprams > 0
     ice = device.family is Family.ICE40
-    cols = 4 if ice and not spram else 8
+    bits = max((t.bits for n in networks for t in n.tensors.values() if t.name != n.input), default=8)
+    narrow = bits <= 4 and smallest_alphabet(networks).bits <= 4
+    rows = 16 if narrow and spram else 8
+    cols = 4 if ice and (narrow or not spram) else 8
     return EngineConfig(
-        rows=8,
+        rows=rows,
         cols=cols,
-        activation_bits=8,
+        activation_bits=4 if narrow else 8,
         alphabet=smallest_alphabet(networks),
         **_WIDEST,
         output_shift=20,
@@ -104,7 +114,7 @@ def base_config(networks: Sequence[Network], device: Device) -> EngineConfig:
         memory_words=16384 if spram else 1 << 16,
         memory=MemoryKind.SPRAM if spram else MemoryKind.BLOCK,
         program_words=0 if ice else 1 << 16,
-        tile_rows=8 if ice else 2,
+        tile_rows=rows if ice else 2,
         tile_cols=cols if ice else 2,
         registered_ram=not ice,
         argmax=not ice,

@@ -36,6 +36,17 @@ SHAPES = {
         "memory_words": 512,
         "clusters": 3,
     },
+    "16x8 SPRAM, 4 bits, images of 8": {
+        "rows": 16,
+        "activation_bits": 4,
+        "image_planes": 2,
+        "cols": 8,
+        "tile_rows": 16,
+        "tile_cols": 8,
+        "columns_per_requantizer": 4,
+        "memory": MemoryKind.SPRAM,
+        "memory_words": 16384,
+    },
 }
 S3_AND_DENSESHIFT = (Alphabet.s3(2), Alphabet.s3(3), Alphabet.dense(2), Alphabet.dense(3))
 """What cells of 4-bit codes up to ±8 run, mixed in one network."""
@@ -83,7 +94,12 @@ def run_seeds(shape, seeds, cache):
     simulation = None
     compared = 0
     for seed in seeds:
-        network = random_network(seed, bits=config.activation_bits, alphabets=ALPHABETS.get(shape, ()))
+        network = random_network(
+            seed,
+            bits=config.activation_bits,
+            alphabets=ALPHABETS.get(shape, ()),
+            image_bits=8 if config.image_planes == 2 else None,
+        )
         try:
             compiled = compile_network(network, config)
         except CompileError:

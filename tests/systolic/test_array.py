@@ -7,7 +7,7 @@ from hw.graph import Alphabet
 from hw.systolic.array import ShiftAddArray
 from hw.systolic.compiler.assemble import weight_words
 from hw.systolic.multiplier import cell_pair
-from hw.systolic.processing_element import CellPair, borrow
+from hw.systolic.processing_element import CellPair, borrow, cell_codes
 from hw.systolic.widths import sum_width
 from tests.systolic.support import make_config, simulate
 
@@ -21,7 +21,7 @@ def run_cells(alphabet, bits, weights, activations):
     got = []
 
     async def testbench(ctx):
-        codes = alphabet.encode(weights)
+        codes = cell_codes(alphabet, np.array(weights))
         ctx.set(dut.code0, int(codes[0]))
         ctx.set(dut.code1, int(codes[1]))
         ctx.set(dut.capture, 1)

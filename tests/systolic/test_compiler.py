@@ -105,6 +105,32 @@ def test_an_engine_without_max_pool_or_without_fewer_bits_refuses_them():
         compile_network(network, make_config(mixed_bits=False))
 
 
+def test_only_convolutions_read_an_image_of_more_bits_than_the_activations():
+    network = random_network(0, bits=4, image_bits=8)
+    compile_network(network, make_config(activation_bits=4, image_planes=2))
+    with pytest.raises(CompileError, match="'t0' has 8 bits, the engine stores 4"):
+        compile_network(network, make_config(activation_bits=4))
+    network = next(
+        n
+        for n in (random_network(i, bits=4) for i in range(200))
+        if "t0" in n.nodes[0].inputs and n.nodes[0].name == "pool0"
+    )
+    network = replace(network, tensors={**network.tensors, "t0": replace(network.tensor("t0"), bits=8, zero_point=0)})
+    with pytest.raises(CompileError, match=r"reads the image's 8 bits, more than the engine's 4: only convolutions"):
+        compile_network(network, make_config(activation_bits=4, image_planes=2))
+
+
+def test_a_network_of_four_bits_gets_an_engine_of_four():
+    network = random_network(139, bits=4, image_bits=8)
+    for device, rows in ((UP5K, 16), (ECP5_85, 8)):
+        config = choose_config([network], device)
+        assert (config.activation_bits, config.image_planes, config.rows) == (4, 2, rows)
+        assert EngineConfig.from_json(config.to_json()) == config
+    # An image of as few bits needs no second plane, and a wider map needs a wider engine.
+    assert choose_config([random_network(139, bits=4)], UP5K).image_planes == 1
+    assert choose_config([load(DIGITS)], UP5K).activation_bits == 8
+
+
 def test_maps_larger_than_the_coordinates_are_refused():
     image = TensorFormat(8, 0, 8)
     model = convert(build_model("small_resnet", (1, 28, 28), 10), image=image)

@@ -7,7 +7,7 @@ from hw.systolic.accumulator import Accumulator
 from hw.systolic.argmax import Argmax
 from hw.systolic.image_loader import ImageLoader
 from hw.systolic.load_checksum import LoadChecksum
-from hw.systolic.program import Opcode, closing_word, encode
+from hw.systolic.program import TWO_PLANES, Opcode, closing_word, encode
 from hw.systolic.requantizer import Requantizer
 from hw.systolic.stream_register import StreamRegister
 from tests.systolic.support import make_config, simulate
@@ -56,8 +56,9 @@ def test_the_requantiser_equals_its_formula(seed):
     assert results[dut.cycles() - 1 : dut.cycles() - 1 + n] == wanted.tolist()
 
 
-def test_the_accumulator_adds_passes_pixel_by_pixel_with_pauses():
-    config = make_config(acc_width=20)
+@pytest.mark.parametrize("shift", [None, 2])
+def test_the_accumulator_adds_passes_pixel_by_pixel_with_pauses(shift):
+    config = make_config(acc_width=20, activation_bits=4, image_planes=1 if shift is None else 2)
     rng = np.random.default_rng(0)
     passes, pixels = 4, 9
     sums = rng.integers(-5000, 5000, (passes, pixels, config.tile_cols))
@@ -75,6 +76,7 @@ def test_the_accumulator_adds_passes_pixel_by_pixel_with_pauses():
             if slot is not None:
                 ctx.set(dut.slot.start, slot[1] == 0)
                 ctx.set(dut.slot.first, slot[0] == 0)
+                ctx.set(dut.slot.shift, slot[0] == shift)
             line.append(slot)
             now = line.pop(0)
             if now is not None:
@@ -87,7 +89,7 @@ def test_the_accumulator_adds_passes_pixel_by_pixel_with_pauses():
         got.extend(answers[passes - 1, i] for i in range(pixels))
 
     simulate(dut, testbench)
-    assert got == dut.model(sums).tolist()
+    assert got == dut.model(sums, shift).tolist()
 
 
 @pytest.mark.parametrize(
@@ -123,12 +125,24 @@ def test_the_accumulator_adds_passes_pixel_by_pixel_with_pauses():
             "step": 1,
             "zero_point": 4,
         },
+        {
+            "width": 5,
+            "height": 6,
+            "pad_left": 1,
+            "pad_right": 1,
+            "channels": 1,
+            "window": 3,
+            "step": 1,
+            "zero_point": 4 | TWO_PLANES,
+        },
     ],
 )
 def test_the_image_loader_packs_windows(fields):
-    config = make_config()
+    planes = 2 if fields["zero_point"] > TWO_PLANES else 1
+    bits = 8 // planes
+    config = make_config(activation_bits=bits, image_planes=planes)
     rng = np.random.default_rng(0)
-    image = rng.integers(0, 256, (fields["height"], fields["width"], fields["channels"] + 1))
+    image = rng.integers(0, 1 << bits, (fields["height"], fields["width"], fields["channels"] + 1))
     dut = ImageLoader(config)
     words, busy = {}, []
 
@@ -157,7 +171,7 @@ def test_the_image_loader_packs_windows(fields):
     used = wanted.shape[1]
     assert sorted(words) == list(range(40, 40 + len(wanted)))
     for i, lanes in enumerate(wanted):
-        got = [words[40 + i] >> 8 * lane & 255 for lane in range(config.rows - used, config.rows)]
+        got = [words[40 + i] >> bits * lane & (1 << bits) - 1 for lane in range(config.rows - used, config.rows)]
         assert got == lanes.tolist()
     assert len(busy) == dut.cycles(fields)
 

@@ -9,7 +9,9 @@ import numpy as np
 from hw.systolic.compiler.layout import ImageLayout
 from hw.systolic.compiler.plan import ChannelConstants, CompileError, LayerPlan, PassPlan, TilePlan
 from hw.systolic.config import EngineConfig
+from hw.systolic.processing_element import cell_codes
 from hw.systolic.program import (
+    TWO_PLANES,
     VERSION,
     Opcode,
     alphabet_number,
@@ -64,13 +66,13 @@ class Assembler:
             Opcode.INPUT,
             address=image.base,
             width=image.tensor.width,
-            height=image.tensor.height,
+            height=image.planes * image.tensor.height,
             pad_left=image.pad_left,
             pad_right=image.pad_right,
             channels=image.tensor.channels - 1,
             window=image.window,
             step=image.step,
-            zero_point=image.tensor.zero_point.bit_length(),
+            zero_point=image.border.bit_length() | (TWO_PLANES if image.planes == 2 else 0),
         )
         for layer in layers:
             self._layer(layer, unique)
@@ -166,6 +168,8 @@ class Assembler:
             last=last,
             weights=step.weights is not None,
             gap=layer.gap(),
+            low=step.low,
+            shift_sums=step.shift_sums,
         )
         if step.weights is not None:
             words = weight_words(step.weights, self.config)
@@ -176,9 +180,9 @@ class Assembler:
 def weight_words(weights: np.ndarray, config: EngineConfig) -> list[int]:
     """Return the ``weight_words`` words of a weight tile (rows, cols).
 
-    Lane ``r`` of word ``n`` has the codes of row ``r`` and the columns from ``n * lane_codes`` on.
+    Lane ``r`` of word ``n`` has the :func:`cell_codes` of row ``r`` and the columns from ``n * lane_codes`` on.
     """
-    codes = config.alphabet.encode(np.asarray(weights, np.int32))
+    codes = cell_codes(config.alphabet, np.asarray(weights, np.int32))
     words = []
     for n in range(config.weight_words):
         word = 0

@@ -48,6 +48,12 @@ class CompiledNetwork:
         """Contents of main memory from address 0."""
         return self.program.words
 
+    def pack_image(self, image: np.ndarray) -> bytes:
+        """Return an image (channels, height, width) in the order of the image stream, an activation a byte."""
+        layout = self.layouts[self.network.input]
+        assert isinstance(layout, ImageLayout)
+        return layout.pack(image)
+
     @property
     def memory_words(self) -> int:
         """Words of main memory in use, maps included (and the program, where it lies there too)."""

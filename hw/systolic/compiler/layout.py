@@ -42,7 +42,8 @@ class MapLayout:
 class ImageLayout:
     """The packed image: each word holds ``window`` neighbouring pixels in its highest lanes.
 
-    Word ``base + y * words_per_row + i`` holds pixels ``i * step - pad_left ..`` of row ``y``.
+    Word ``base + y * row + i`` holds pixels ``i * step - pad_left ..`` of row ``y``, of an image in two ``planes``
+    their high bits; ``words_per_row`` further on are the low ones, ``low_bits`` of them.
     """
 
     tensor: Tensor
@@ -51,18 +52,40 @@ class ImageLayout:
     step: int
     pad_left: int
     pad_right: int
+    planes: int = 1
+    low_bits: int = 0
     base: int = 0
 
     @property
     def words_per_row(self) -> int:
-        """Words of one row of the image."""
+        """Words of one row of the image, or of one plane of it."""
         padded = self.pad_left + self.tensor.width + self.pad_right
         return (padded - self.window) // self.step + 1
 
     @property
+    def row(self) -> int:
+        """Words from one row of the image to the next."""
+        return self.planes * self.words_per_row
+
+    @property
     def words(self) -> int:
         """Size in words."""
-        return self.tensor.height * self.words_per_row
+        return self.tensor.height * self.row
+
+    @property
+    def border(self) -> int:
+        """Value of a lane outside of the image (of the high bits)."""
+        return self.tensor.zero_point >> self.low_bits
+
+    def pack(self, image: np.ndarray) -> bytes:
+        """Return an image (channels, height, width) in the order of the image stream.
+
+        Rows top to bottom, pixels left to right, channels innermost; in two planes every row's high bits, then its low.
+        """
+        rows = np.asarray(image, np.uint8).transpose(1, 2, 0)
+        if self.planes == 2:
+            rows = np.stack([rows >> self.low_bits, rows & (1 << self.low_bits) - 1], axis=1)
+        return np.ascontiguousarray(rows).tobytes()
 
     @property
     def first_lane(self) -> int:
@@ -77,8 +100,12 @@ def choose_layouts(network: Network, config: EngineConfig) -> dict[str, Layout]:
     """Return the layout of every tensor, bases still 0."""
     layouts: dict[str, Layout] = {}
     for name, tensor in network.tensors.items():
-        if tensor.bits > config.activation_bits:
-            raise CompileError(f"tensor {name!r} has {tensor.bits} bits, the engine stores {config.activation_bits}")
+        planes = config.image_planes if name == network.input else 1
+        if tensor.bits > planes * config.activation_bits:
+            does = "takes images of" if planes == 2 else "stores"
+            raise CompileError(
+                f"tensor {name!r} has {tensor.bits} bits, the engine {does} {planes * config.activation_bits}"
+            )
         if name == network.input:
             layouts[name] = _image_layout(network, tensor, config)
         else:
@@ -97,8 +124,19 @@ def _image_layout(network: Network, tensor: Tensor, config: EngineConfig) -> Ima
         raise CompileError(
             f"the image has {tensor.channels} channels, the engine takes at most {config.rows} (its rows)"
         )
-    plain = ImageLayout(tensor, config.rows, window=1, step=1, pad_left=0, pad_right=0)
+    planes = 2 if tensor.bits > config.activation_bits else 1
+    plain = ImageLayout(
+        tensor, config.rows, window=1, step=1, pad_left=0, pad_right=0,
+        planes=planes, low_bits=config.activation_bits if planes == 2 else 0,
+    )  # fmt: skip
     users = [node for node in network.nodes if network.input in node.inputs]
+    if planes == 2:
+        for node in users:
+            if not isinstance(node, Convolution | Logits):
+                raise CompileError(
+                    f"layer {node.name!r} reads the image's {tensor.bits} bits, more than the engine's "
+                    f"{config.activation_bits}: only convolutions and linear layers can do that"
+                )
     if len(users) != 1 or not isinstance(users[0], Convolution | Logits):
         return plain
     node = users[0]
@@ -119,7 +157,7 @@ def _image_layout(network: Network, tensor: Tensor, config: EngineConfig) -> Ima
     right = max(0, needed - left - tensor.width)
     if left > 15 or right > 15 or step > 15:
         return plain
-    return ImageLayout(tensor, config.rows, window, step, left, right)
+    return replace(plain, window=window, step=step, pad_left=left, pad_right=right)
 
 
 @dataclass(frozen=True)

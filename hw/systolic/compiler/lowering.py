@@ -243,7 +243,7 @@ class Lowering:
 
     def _geometry(self, source: Layout, stride: tuple[int, int], cols: int, rows: int) -> dict[str, Any]:
         if isinstance(source, ImageLayout):
-            row, pixel = source.words_per_row, 1
+            row, pixel = source.row, 1
             stride_x = stride[1] // source.step if cols > 1 else 0
             width = source.words_per_row
         else:
@@ -258,7 +258,7 @@ class Lowering:
             "stride_y": stride[0],
             "width": width,
             "height": source.tensor.height,
-            "border": source.tensor.zero_point,
+            "border": source.border if isinstance(source, ImageLayout) else source.tensor.zero_point,
         }
 
     def _tap(self, columns: Columns, source_name: str, y: int, x: int) -> PassPlan:
@@ -266,7 +266,7 @@ class Lowering:
         channel = next(c for c in columns if c is not None)
         tile, group = tiling.identity_tile(columns, channel, source, self.config)
         if isinstance(source, ImageLayout):
-            return PassPlan(source.base + y * source.words_per_row + x, x, y, tile)
+            return PassPlan(source.base + y * source.row + x, x, y, tile)
         return PassPlan(source.base + (y * source.tensor.width + x) * source.pixel + group, x, y, tile)
 
     def _map(self, name: str) -> MapLayout:

@@ -26,12 +26,22 @@ class PassPlan:
         Input coordinates of the first operand.
     weights : int64 array (rows, cols) or None
         Weight values; ``None`` keeps those of the pass before.
+    scale : int
+        By what the pass's sums are multiplied in the end: ``2^activation_bits`` for the high bits of an image in two
+        planes.
+    low : bool
+        The pass is for the low bits of an image in two planes.
+    shift_sums : bool
+        It is the first such pass of its tile.
     """
 
     address: int
     x: int
     y: int
     weights: Weights | None
+    scale: int = 1
+    low: bool = False
+    shift_sums: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -65,7 +66,8 @@ def window_passes(
 
     Notes
     -----
-    Passes whose weights are all zero are left out, but for one.
+    Passes whose weights are all zero are left out, but for one. The passes of an image in two planes multiply its
+    high bits, then, with the same weights, its low ones.
     """
     _, channels, kh, kw = weight.shape
     live = [(c, out) for c, out in enumerate(columns) if out is not None]
@@ -80,7 +82,7 @@ def window_passes(
                     lane = source.first_lane + i * channels
                     tile[lane : lane + channels, cols] = weight[outs, :, dy, dx + i].T
                 x = dx // source.step
-                address = source.base + (dy - padding[0]) * source.words_per_row + x
+                address = source.base + (dy - padding[0]) * source.row + x
                 # A packed image has its own padding; a plain one is read beyond its edge.
                 x -= padding[1] - source.pad_left
                 address -= padding[1] - source.pad_left
@@ -95,7 +97,13 @@ def window_passes(
                     address = source.base + (y * source.tensor.width + x) * source.pixel + g
                     passes.append(PassPlan(address, x, y, tile))
     used = [p for p in passes if p.weights is not None and p.weights.any()]
-    return used or passes[:1]
+    used = used or passes[:1]
+    if not isinstance(source, ImageLayout) or source.planes == 1:
+        return used
+    low = [
+        replace(p, address=p.address + source.words_per_row, low=True, shift_sums=i == 0) for i, p in enumerate(used)
+    ]
+    return [*(replace(p, scale=1 << source.low_bits) for p in used), *low]
 
 
 def identity_tile(
@@ -115,10 +123,13 @@ def column_sums(
     passes: Iterable[PassPlan], columns: list[int | None], alphabet: Alphabet
 ) -> dict[int, tuple[int, int, int]]:
     """Return (positive, negative, borrows) for every output channel of a tile."""
-    stack = np.array([p.weights for p in passes])
+    passes = list(passes)
+    # The passes for the low bits have the weights of those for the high ones.
+    stack = np.array([p.weights for p in passes if not p.low])
     positive = np.where(stack > 0, stack, 0).sum(axis=(0, 1))
     negative = np.where(stack < 0, stack, 0).sum(axis=(0, 1))
-    borrows = borrow(alphabet, stack[:, ::2], stack[:, 1::2]).sum(axis=(0, 1))
+    every, scale = np.array([p.weights for p in passes]), np.array([p.scale for p in passes])
+    borrows = (borrow(alphabet, every[:, ::2], every[:, 1::2]).sum(axis=1) * scale[:, None]).sum(axis=0)
     return {
         out: (int(positive[c]), int(negative[c]), int(borrows[c])) for c, out in enumerate(columns) if out is not None
     }
