@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test test-full lint format bench-accuracy bench-training bench-training-cost bench-mechanism bench-cell bench-systolic bench-roofline clean
+.PHONY: help demo test test-full lint format bench-accuracy bench-training bench-training-cost bench-mechanism bench-cell bench-systolic bench-roofline bench-verification clean
 
 help:
 	@echo "make demo       train, export, generate, simulate, synthesise; ends with a table"
@@ -16,6 +16,7 @@ help:
 	@echo "make bench-mechanism sign freezing and the start, as pictures"
 	@echo "make bench-systolic  the engine on boards beside its rivals (an hour and more; goes on where it stopped)"
 	@echo "make bench-roofline  where every clock of ResNet-8 goes, as a table and a picture"
+	@echo "make bench-verification  equality levels, proofs, mutants, hostile input, kills (hours; ARGS='--only proofs' for one part)"
 	@echo "make bench-cell      logic cells of one cell of the array"
 
 $(STAMP): constraints.txt pyproject.toml
@@ -64,6 +65,9 @@ bench-systolic: $(STAMP)
 
 bench-roofline: $(STAMP)
 	@$(BIN)/python -m bench.roofline
+
+bench-verification: $(STAMP)
+	@$(BIN)/python -m bench.verification $(ARGS)
 
 bench-cell: $(STAMP)
 	@$(BIN)/python -m bench.cell

@@ -1,0 +1,1 @@
+"""How far the project can be trusted, in figures; ``make bench-verification``."""
