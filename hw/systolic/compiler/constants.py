@@ -34,6 +34,10 @@ class ColumnSums:
         """Return the hull of all partial sums, in any order, for activations up to ``maximum``."""
         return self.negative * maximum - self.borrows, self.positive * maximum
 
+    def ends(self, maximum: int) -> tuple[Vector, Vector]:
+        """Return the smallest and the largest sum behind the last pass, which some input of the array makes."""
+        return self.negative * maximum - self.borrows, self.positive * maximum - self.borrows
+
     def width(self, maximum: int) -> int:
         """Least width in bits of the partial sums for activations up to ``maximum``."""
         low, high = self.bounds(maximum)
