@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from hypothesis import strategies as st
@@ -22,50 +22,9 @@ from hw.graph import (
     Rescale,
     Tensor,
 )
+from tests.choosers import Chooser, DrawnChooser, SeededChooser
 
 T = TypeVar("T")
-
-
-class Chooser(Protocol):
-    """Where the random decisions come from."""
-
-    def integer(self, low: int, high: int) -> int: ...
-
-    def choice(self, options: Sequence[T]) -> T: ...
-
-    def generator(self) -> np.random.Generator: ...
-
-
-class SeededChooser:
-    """Decisions from numpy's generator."""
-
-    def __init__(self, seed: int) -> None:
-        self.rng = np.random.default_rng(seed)
-
-    def integer(self, low: int, high: int) -> int:
-        return int(self.rng.integers(low, high + 1))
-
-    def choice(self, options: Sequence[T]) -> T:
-        return options[int(self.rng.integers(len(options)))]
-
-    def generator(self) -> np.random.Generator:
-        return self.rng
-
-
-class DrawnChooser:
-    """Decisions from hypothesis, so that a failing network shrinks."""
-
-    def __init__(self, draw: Callable[[st.SearchStrategy[T]], T]) -> None:
-        self.draw = draw
-
-    def integer(self, low: int, high: int) -> int:
-        return self.draw(st.integers(low, high))  # type: ignore[arg-type, return-value]
-
-    def choice(self, options: Sequence[T]) -> T:
-        return self.draw(st.sampled_from(list(options)))  # type: ignore[arg-type, return-value]
-
-    def generator(self) -> np.random.Generator:
-        return np.random.default_rng(self.draw(st.integers(0, 2**32 - 1)))  # type: ignore[arg-type, call-overload]
 
 
 class _Builder:

@@ -1,86 +1,26 @@
-"""Random networks on one netlist: every stored number, every logit, every class, and the clocks."""
+"""Random networks on random engines: every stored number, every logit, every class, and the clocks."""
 
 import os
 
 import pytest
+from hypothesis import HealthCheck, Phase, assume, given, settings
+from hypothesis import strategies as st
 
-from hw.graph import Alphabet
-from hw.systolic.compiler import CompileError, compile_network
-from hw.systolic.config import MemoryKind
-from hw.systolic.verilog import emit_verilog
-from sim.compare import compare
-from sim.runner import compile_simulation, run_simulation
-from tests.strategies import random_images, random_network
-from tests.systolic.support import make_config
+from hw.systolic.config import EngineConfig
+from sim.runner import SimulatorError
+from tests.choosers import DrawnChooser, SeededChooser
+from tests.random_cases import (
+    QUICK,
+    SHAPES,
+    command,
+    draw_case,
+    random_engine,
+    refused,
+    repeat_case,
+    run_cases,
+)
 
-SHAPES = {
-    "8x4 SPRAM, one tile": {
-        "tile_rows": 8,
-        "tile_cols": 4,
-        "columns_per_requantizer": 2,
-        "memory": MemoryKind.SPRAM,
-        "memory_words": 16384,
-        "argmax": False,
-    },
-    "8x8 block RAM": {
-        "cols": 8,
-        "tile_rows": 4,
-        "columns_per_requantizer": 4,
-        "memory_words": 16384,
-        "alphabet": Alphabet.s3(4, 3),
-    },
-    "8x8, three clusters": {
-        "cols": 8,
-        "columns_per_requantizer": 2,
-        "program_words": 8192,
-        "memory_words": 512,
-        "clusters": 3,
-    },
-    "16x8 SPRAM, 4 bits, images of 8": {
-        "rows": 16,
-        "activation_bits": 4,
-        "image_planes": 2,
-        "cols": 8,
-        "tile_rows": 16,
-        "tile_cols": 8,
-        "columns_per_requantizer": 4,
-        "memory": MemoryKind.SPRAM,
-        "memory_words": 16384,
-    },
-}
-S3_AND_DENSESHIFT = (Alphabet.s3(2), Alphabet.s3(3), Alphabet.dense(2), Alphabet.dense(3))
-"""What cells of 4-bit codes up to ±8 run, mixed in one network."""
-ALPHABETS = {
-    "8x4 SPRAM, one tile": (Alphabet.s3(2), Alphabet.s3(3), Alphabet.s3(4), Alphabet.dense(3)),
-    "8x8 block RAM": S3_AND_DENSESHIFT,
-    "8x8 with int8 multipliers": (Alphabet.integer(8), Alphabet.integer(4), Alphabet.s3(3)),
-}
-MORE = {
-    "8x8 SPRAM, one tile": {
-        "cols": 8,
-        "tile_rows": 8,
-        "tile_cols": 8,
-        "columns_per_requantizer": 2,
-        "memory": MemoryKind.SPRAM,
-        "memory_words": 16384,
-    },
-    "8x8 SPRAM, one requantiser": {
-        "cols": 8,
-        "columns_per_requantizer": 8,
-        "memory": MemoryKind.SPRAM,
-        "memory_words": 16384,
-    },
-    "8x8 with int8 multipliers": {
-        "cols": 8,
-        "columns_per_requantizer": 4,
-        "memory_words": 16384,
-        "alphabet": Alphabet.integer(8),
-        "acc_width": 32,
-        "scaled_width": 48,
-    },
-    "4x4 block RAM": {"rows": 4, "memory_words": 32768},
-    "16x16 block RAM, 4 bits": {"rows": 16, "cols": 16, "tile_cols": 4, "activation_bits": 4},
-}
+COUNT = int(os.environ.get("SHIFTFORGE_RANDOM_NETWORKS", "200"))
 
 
 @pytest.fixture(scope="module")
@@ -88,38 +28,73 @@ def cache(tmp_path_factory):
     return tmp_path_factory.mktemp("simulations")
 
 
-def run_seeds(shape, seeds, cache):
-    config = make_config(**{**SHAPES, **MORE}[shape])
-    verilog = emit_verilog(config)
-    simulation = None
-    compared = 0
-    for seed in seeds:
-        network = random_network(
-            seed,
-            bits=config.activation_bits,
-            alphabets=ALPHABETS.get(shape, ()),
-            image_bits=8 if config.image_planes == 2 else None,
-        )
+def check(engines, count, cache, at_once=10):
+    """Run about ``count`` cases, a few in one simulation; what fails shrinks, and a command repeats the smallest."""
+    compared = []
+
+    @settings(
+        max_examples=2 + 2 * count // at_once,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate, Phase.shrink],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(st.data())
+    def equal(data):
+        engine = data.draw(st.sampled_from(engines))
+        cases = [draw_case(DrawnChooser(data.draw), [engine]) for _ in range(data.draw(st.integers(1, at_once)))]
+        cases = [case for case in cases if not refused(case)]
+        assume(cases)
         try:
-            compiled = compile_network(network, config)
-        except CompileError:
-            continue
-        simulation = simulation or compile_simulation(verilog, compiled, cache)
-        images = random_images(network, seed, 3)
-        runs = run_simulation(simulation, compiled, images, seed=seed)
-        result = compare(compiled, runs, network.run(images))
-        assert result.ok, f"random_network({seed}): {result}"
-        compared += 1
-    assert compared >= 0.9 * len(seeds)
+            results = run_cases(cases, cache)
+        except SimulatorError as error:
+            results = [error]
+        compared.extend(cases)
+        assert all(getattr(r, "ok", False) for r in results), f"{results}\nrepeat it with: {command(cases)}"
+
+    equal()
+    assert len(compared) >= count // 2
+    print(f"{len(compared)} networks equal")
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", QUICK)
 def test_random_networks_are_equal_in_verilog(shape, cache):
-    run_seeds(shape, range(20), cache)
+    check([shape], 20, cache)
+
+
+def test_random_networks_are_equal_on_random_engines(cache):
+    check([101], 20, cache)
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("shape", {**SHAPES, **MORE})
+@pytest.mark.parametrize("shape", SHAPES)
 def test_two_hundred_random_networks_are_equal_in_verilog(shape, cache):
-    count = int(os.environ.get("SHIFTFORGE_RANDOM_NETWORKS", "200"))
-    run_seeds(shape, range(100, 100 + count), cache)
+    check([shape], COUNT, cache)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("part", range(5))
+def test_two_hundred_random_networks_are_equal_on_random_engines(part, cache):
+    check([4 * part + i for i in range(4)], COUNT // 5, cache)
+
+
+@pytest.mark.parametrize("engines", [["4x4 block RAM"], [7]])
+def test_the_word_of_a_case_repeats_it(engines):
+    case = draw_case(SeededChooser(5), engines)
+    again = repeat_case(case.word)
+    assert again.engine == case.engine and again.word == case.word and again.pauses == case.pauses
+    assert (again.images == case.images).all() and (again.network.run(case.images)["t1"].size > 0)
+    for name, values in case.network.run(case.images).items():
+        assert (again.network.run(case.images)[name] == values).all()
+
+
+def test_random_engines_differ_in_everything_that_is_decided():
+    engines = [random_engine(SeededChooser(seed)) for seed in range(200)]
+    for name in EngineConfig.__dataclass_fields__:
+        decided = len({getattr(engine, name) for engine in engines})
+        fixed = name in (
+            "acc_width", "scaled_width", "output_shift", "max_scale_shift", "min_residual_shift", "max_residual_shift",
+            "constant_depth", "memory_words", "coordinate_bits", "mixed_bits", "max_pool", "watchdog_bits",
+        )  # fmt: skip
+        assert (decided == 1) == fixed, name
