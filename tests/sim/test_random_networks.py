@@ -28,16 +28,25 @@ def cache(tmp_path_factory):
     return tmp_path_factory.mktemp("simulations")
 
 
-def check(engines, count, cache, at_once=10):
-    """Run about ``count`` cases, a few in one simulation; what fails shrinks, and a command repeats the smallest."""
+def check(engines, count, cache):
+    """Run about ``count`` cases, ten in one simulation.
+
+    If some fail, one alone that fails is looked for and shrinks; the message has the command that repeats it.
+    """
+    compared = run(engines, 2 + count // 5, 10, [Phase.generate], cache)
+    assert len(compared) >= count // 2
+    print(f"{len(compared)} networks equal")
+
+
+def run(engines, examples, at_once, phases, cache):
     compared = []
 
     @settings(
-        max_examples=2 + 2 * count // at_once,
+        max_examples=examples,
         derandomize=True,
         deadline=None,
         database=None,
-        phases=[Phase.generate, Phase.shrink],
+        phases=phases,
         suppress_health_check=list(HealthCheck),
     )
     @given(st.data())
@@ -51,11 +60,13 @@ def check(engines, count, cache, at_once=10):
         except SimulatorError as error:
             results = [error]
         compared.extend(cases)
-        assert all(getattr(r, "ok", False) for r in results), f"{results}\nrepeat it with: {command(cases)}"
+        if not all(getattr(result, "ok", False) for result in results):
+            if at_once > 1:
+                run([engine], 200, 1, [Phase.generate, Phase.shrink], cache)
+            raise AssertionError(f"{results}\nrepeat it with: {command(cases)}")
 
     equal()
-    assert len(compared) >= count // 2
-    print(f"{len(compared)} networks equal")
+    return compared
 
 
 @pytest.mark.parametrize("shape", QUICK)
