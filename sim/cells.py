@@ -17,6 +17,8 @@ _DEFINES = {
 }
 _MODULE = re.compile(r"^module\s+\\?(\w+).*?^endmodule[^\n]*\n", re.MULTILINE | re.DOTALL)
 _SPECIFY = re.compile(r"^\s*specify\b.*?^\s*endspecify\b[^\n]*\n", re.MULTILINE | re.DOTALL)
+# Verilator has no pull-ups, and `sim.placed` leaves no pin open.
+_OPEN_PIN = re.compile(r"\((\w+) === 1'bz\) \? 1'b[01] : \1\b")
 _INCLUDE = re.compile(r'^`include "([^"]+)"\n', re.MULTILINE)
 
 
@@ -36,7 +38,7 @@ def cell_models(family: Family) -> str:
     # Every simulation has the project's model of the UP5K's SPRAM anyway.
     ours = {name for text in (own, (_OWN / "sb_spram256ka.v").read_text()) for name in _names(text)}
     theirs = _SPECIFY.sub("", _with_includes(share / "cells_sim.v"))
-    kept = _MODULE.sub(lambda module: "" if module[1] in ours else module[0], theirs)
+    kept = _OPEN_PIN.sub(r"\1", _MODULE.sub(lambda module: "" if module[1] in ours else module[0], theirs))
     return _DEFINES[family] + kept + own
 
 
