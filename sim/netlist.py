@@ -124,7 +124,9 @@ def routed_board(build: Build, cache: Path, *, seed: int = 1, tools: Toolchain |
     versions = [tools.version(tool) for tool in ("yosys", "nextpnr-ice40")]
     folder = _cached(cache, "routed-board", [design.rtlil, design.pins, script, str(options), *versions], make)
     text = _simulable(folder / "routed.json", board, tools, "board")
-    return Netlist(text, folder / "routed.json", f"the bitstream's design, {board.title}, pads and PLL taken off, seed {seed}")
+    return Netlist(
+        text, folder / "routed.json", f"the bitstream's design, {board.title}, pads and PLL taken off, seed {seed}"
+    )
 
 
 def _simulable(routed: Path, board: Board, tools: Toolchain, name: str) -> str:

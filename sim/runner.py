@@ -95,7 +95,7 @@ def compile_simulation(
 def compile_design(
     verilog: str, monitor: str, cache: Path, *, waves: Waves = None, simulator: Simulator = "verilator"
 ) -> Path:
-    """Compile a design below any monitor, which has the name :data:`~sim.monitor.TOP`; see :func:`compile_simulation`."""
+    """Compile a design below a monitor named :data:`~sim.monitor.TOP`; see :func:`compile_simulation`."""
     env = environment()
     if (
         waves == "fst"
