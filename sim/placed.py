@@ -72,7 +72,7 @@ def take_off_pads(module: Module) -> None:
         if output in ("0110", "1010"):
             inside[pins["PACKAGE_PIN"][0]] = ("output", pins["D_OUT_0"][0])
         elif output == "0000" and source == "01":
-            if pins["D_IN_0"]:
+            if pins.get("D_IN_0"):
                 inside[pins["PACKAGE_PIN"][0]] = ("input", pins["D_IN_0"][0])
         else:
             raise SimulatorError(f"the pad {name} has the type {kind}, which the simulation of a placed design lacks")
