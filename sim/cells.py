@@ -38,8 +38,16 @@ def cell_models(family: Family) -> str:
     # Every simulation has the project's model of the UP5K's SPRAM anyway.
     ours = {name for text in (own, (_OWN / "sb_spram256ka.v").read_text()) for name in _names(text)}
     theirs = _SPECIFY.sub("", _with_includes(share / "cells_sim.v"))
-    kept = _OPEN_PIN.sub(r"\1", _MODULE.sub(lambda module: "" if module[1] in ours else module[0], theirs))
-    return _DEFINES[family] + kept + own
+    seen = set(ours)
+
+    def once(module: re.Match[str]) -> str:
+        """Keep a module the first time only: the files include each other more than once."""
+        if module[1] in seen:
+            return ""
+        seen.add(module[1])
+        return module[0]
+
+    return _DEFINES[family] + _OPEN_PIN.sub(r"\1", _MODULE.sub(once, theirs)) + own
 
 
 def _names(text: str) -> list[str]:
