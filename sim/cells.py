@@ -15,7 +15,7 @@ _DEFINES = {
     Family.ICE40: "`define NO_ICE40_DEFAULT_ASSIGNMENTS\n",
     Family.ECP5: "",
 }
-_MODULE = re.compile(r"^module\s+\\?(\w+).*?^endmodule[^\n]*\n", re.MULTILINE | re.DOTALL)
+_MODULE = re.compile(r"^module\s+\\?(\w+).*?\bendmodule\b[^\n]*\n", re.MULTILINE | re.DOTALL)
 _SPECIFY = re.compile(r"^\s*specify\b.*?^\s*endspecify\b[^\n]*\n", re.MULTILINE | re.DOTALL)
 # Verilator has no pull-ups, and `sim.placed` leaves no pin open.
 _OPEN_PIN = re.compile(r"\((\w+) === 1'bz\) \? 1'b[01] : \1\b")
