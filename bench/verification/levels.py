@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from s3train.data import load_data
 from s3train.reference import make_reference
 from s3train.runs import export_run
 from s3train.train import train
+from sim.digests import build_digests
 from sim.images import with_extremes
 from sim.levels import LEVELS, Chain, Level, run_level
 
@@ -37,12 +41,11 @@ def trained_digits() -> tuple[Network, np.ndarray, dict[str, np.ndarray]]:
 def measure(console: Console) -> list[dict[str, Any]]:
     """Run the levels; a level that cannot be run here is left out of the result, and said."""
     network, real, stored = trained_digits()
-    results = []
-    for board in ("icebreaker", "ulx3s_85f"):
-        results += _levels(console, network, board, real, stored, list(LEVELS))
     resnet8 = load("examples/resnet8.s3net")
     cifar, _ = load_data("cifar10", data_folder()).test(0, 10)
+    results = _levels(console, network, "icebreaker", real, stored, list(LEVELS))
     results += _levels(console, resnet8, "icebreaker", cifar.numpy(), None, ["verilog"])
+    results += _levels(console, network, "ulx3s_85f", real, stored, list(LEVELS))
     return [_figures(level) for level in results]
 
 
@@ -59,12 +62,26 @@ def _levels(
     chain = Chain(build, images, network.run(images), real, stored, CACHE)
     results = []
     for name in names:
-        level = run_level(chain, name)
+        level = _remembered(chain, name)
         counted = f"{level.differences} differences in {level.values:,} values" if level.ran else "not run"
         console.print(f"{board}, {network.name}, {name}: {counted}; {level.note}", highlight=False)
         if level.ran:
             results.append(level)
     return results
+
+
+def _remembered(chain: Chain, name: str) -> Level:
+    """Run a level, or return its result of the same sources, network and images: the bench goes on where it stopped."""
+    parts = [json.dumps(build_digests(chain.build)), chain.images.tobytes().hex(), chain.real.tobytes().hex(), name]
+    file = OUT / f"level-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:20]}.json"
+    if file.exists():
+        return Level(**json.loads(file.read_text()))
+    level = run_level(chain, name)
+    if level.ok:
+        temporary = file.with_suffix(".tmp")
+        temporary.write_text(json.dumps(level.to_json(), indent=2) + "\n")
+        os.replace(temporary, file)
+    return level
 
 
 def _figures(level: Level) -> dict[str, Any]:
