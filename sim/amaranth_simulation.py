@@ -16,15 +16,12 @@ from hw.systolic.engine import Engine
 from sim.runner import ImageRun, pack_memory
 from sim.verilator import SimulatorError
 
-Progress = Callable[[int], None]
-
 
 def run_amaranth(
     compiled: CompiledNetwork,
     images: np.ndarray,
     *,
-    engine: Engine | None = None,
-    progress: Progress = lambda image: None,
+    patience: int | None = None,
 ) -> list[ImageRun]:
     """Load the program and run images, without pauses on the streams.
 
@@ -36,21 +33,19 @@ def run_amaranth(
         The program, and the engine's configuration.
     images : uint8 (images, channels, height, width)
         Stored numbers of the input tensor.
-    engine : Engine or None
-        The gateware; ``None`` makes it from the configuration.
-    progress : callable
-        Told the number of images done.
+    patience : int or None
+        Clocks to wait for an answer, or for a value to be taken; ``None``: 20 times the predicted ones and more.
 
     Raises
     ------
     SimulatorError
-        If the engine does not answer within 20 times the predicted clocks.
+        If the engine takes no value, or does not answer, in time.
     """
-    dut = engine or Engine(compiled.config)
+    dut = Engine(compiled.config)
     clusters = compiled.config.clusters
     # The clusters need an image each: the last one is repeated.
     padded = [*images, *(images[-1] for _ in range(-len(images) % clusters))]
-    limit = 20 * clusters * compiled.predicted_cycles + 100 * images[0].size + 10_000
+    limit = patience or 20 * clusters * compiled.predicted_cycles + 100 * images[0].size + 10_000
     recorder = _Recorder(clusters)
     answers: list[tuple[list[int], int, int]] = []
 
@@ -59,7 +54,7 @@ def run_amaranth(
             ctx.set(dut.image.valid, 1)
             for value in values:
                 ctx.set(dut.image.payload, value)
-                await ctx.tick().until(dut.image.ready)
+                await _until(ctx, dut.image.ready, dut.image.ready, limit)
             ctx.set(dut.image.valid, 0)
 
         await ctx.tick().repeat(4)
@@ -89,7 +84,6 @@ def run_amaranth(
             await ctx.tick().repeat(2)
             cycles = int(ctx.get(dut.status.cycles))
             answers.extend((logits, klass, cycles) for logits, klass in parts)
-            progress(len(answers))
 
     simulator = Simulator(_with_spram_models(Fragment.get(dut, None)))
     simulator.add_clock(1e-6)
