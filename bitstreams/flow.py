@@ -10,16 +10,16 @@ import re
 import shutil
 import statistics
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from bitstreams.board import Board
+from bitstreams.design import board_design
 from bitstreams.synthesis import synthesis_script
 from bitstreams.toolchain import Toolchain, ToolError
-from bitstreams.top import Top
 from hw.devices import Family
 from hw.systolic.config import EngineConfig
 
@@ -100,19 +100,14 @@ def build_board(
         If the engine does not fit the device, or a tool fails.
     """
     tools = toolchain or Toolchain()
-    platform = board.platform()
-    with _quiet_tools():
-        plan = platform.build(Top(board, config), do_build=False, build_dir="build")
+    design = board_design(board, config)
     script = synthesis_script(board.device, dsp=dsp)
-    design = _text(plan.files["top.il"])
-    pins_name = "top.pcf" if board.device.family is Family.ICE40 else "top.lpf"
-    pins = _text(plan.files[pins_name])
     nextpnr = f"nextpnr-{board.device.family.value}"
     pack = "icepack" if board.device.family is Family.ICE40 else "ecppack"
     key = _digest(
         [
-            design,
-            pins,
+            design.rtlil,
+            design.pins,
             str(board.nextpnr),
             script,
             str(sorted(seeds)),
@@ -124,14 +119,14 @@ def build_board(
         cache.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{board.name}-", dir=cache))
         try:
-            (work / "top.il").write_text(design)
-            (work / pins_name).write_text(pins)
+            (work / "top.il").write_text(design.rtlil)
+            (work / design.pins_name).write_text(design.pins)
             report(f"{board.title}: synthesis")
             tools.run("yosys", ["-q", "-p", script], work, "yosys.log")
             _check_multipliers(work, config)
             _check_fits(board, json.loads((work / "cells.json").read_text()))
             report(f"{board.title}: place and route, seeds {', '.join(map(str, seeds))}")
-            reports = _place(tools, nextpnr, board, work, pins_name, seeds)
+            reports = _place(tools, nextpnr, board, work, design.pins_name, seeds)
             best = max(reports, key=lambda seed: reports[seed]["fmax"])
             suffix = "bin" if pack == "icepack" else "bit"
             name = f"{board.name}.{suffix}"
@@ -165,11 +160,9 @@ def synthesise_board(
     cache.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{board.name}-", dir=cache))
     try:
-        with _quiet_tools():
-            plan = board.platform().build(Top(board, config), do_build=False, build_dir="build")
-        for file in plan.files:
-            if file.endswith((".il", ".pcf")):
-                (work / file).write_text(_text(plan.files[file]))
+        design = board_design(board, config)
+        (work / "top.il").write_text(design.rtlil)
+        (work / design.pins_name).write_text(design.pins)
         tools.run("yosys", ["-q", "-p", synthesis_script(board.device, dsp=dsp)], work, "yosys.log")
         _check_multipliers(work, config)
         cells = json.loads((work / "cells.json").read_text())["design"]["num_cells_by_type"]
@@ -298,22 +291,3 @@ def _publish(stored: Path, out: Path) -> None:
 
 def _digest(parts: Sequence[str]) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
-
-
-def _text(content: str | bytes) -> str:
-    return content.decode() if isinstance(content, bytes) else content
-
-
-@contextlib.contextmanager
-def _quiet_tools() -> Iterator[None]:
-    """amaranth-boards looks for its tools when a plan is made; nothing is run here."""
-    names = {"YOSYS": "yosys", "NEXTPNR_ICE40": "nextpnr-ice40", "ICEPACK": "icepack",
-             "NEXTPNR_ECP5": "nextpnr-ecp5", "ECPPACK": "ecppack"}  # fmt: skip
-    before = dict(os.environ)
-    tools = Toolchain()
-    try:
-        os.environ.update({variable: tools.command(tool) for variable, tool in names.items()})
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)

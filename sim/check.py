@@ -48,7 +48,7 @@ def check_build(
                 where = np.argwhere(values != reference[name])[0].tolist()
                 return Comparison(
                     len(images), 0, values.size, [], build.compiled.predicted_cycles,
-                    f"PyTorch and numpy differ in {name} at {where}",
+                    f"PyTorch and numpy differ in {name} at {where}", int(np.count_nonzero(values != reference[name])),
                 )  # fmt: skip
     key = hashlib.sha256()
     for part in (build.verilog.encode(), pack_memory(build.compiled), images.tobytes(), f"{seed} {stall}".encode()):

@@ -30,6 +30,8 @@ class Comparison:
         Clocks that the compiler predicted.
     first_difference : str
         The first difference in words, or "".
+    differences : int
+        Numbers that differ, those of missing tensors included.
     """
 
     images: int
@@ -38,6 +40,7 @@ class Comparison:
     cycles: list[int]
     predicted_cycles: int
     first_difference: str
+    differences: int = 0
 
     @property
     def ok(self) -> bool:
@@ -51,6 +54,7 @@ class Comparison:
             "images_equal": self.equal,
             "values_compared": self.values,
             "cycles": {"predicted": self.predicted_cycles, "simulated": sorted(set(self.cycles))},
+            "differences": self.differences,
             "first_difference": self.first_difference,
         }
 
@@ -58,7 +62,7 @@ class Comparison:
 def compare(compiled: CompiledNetwork, runs: Sequence[ImageRun], reference: Reference) -> Comparison:
     """Compare runs with the reference's stored tensors and logits (first axis: images)."""
     network = compiled.network
-    equal, values, first = 0, 0, ""
+    equal, values, differences, first = 0, 0, 0, ""
     for i, run in enumerate(runs):
         found = {name: array[i] for name, array in reference.items() if name != network.input}
         stored: dict[str, np.ndarray] = dict(compiled.stored_tensors(run.writes))
@@ -66,18 +70,26 @@ def compare(compiled: CompiledNetwork, runs: Sequence[ImageRun], reference: Refe
         difference = ""
         if set(stored) != set(found):
             difference = f"image {i}: tensors {sorted(set(stored) ^ set(found))} are missing"
+        before = differences
         for name, want in found.items():
             got = stored.get(name)
             values += want.size
+            differences += _count(got, want)
             if got is not None and not difference:
                 difference = _difference(i, name, got, want)
         values += 1
         klass = int(np.argmax(found[network.logits.name]))
-        if compiled.config.argmax and run.klass != klass and not difference:
-            difference = f"image {i}: class {run.klass}, expected {klass}"
-        equal += not difference
+        if compiled.config.argmax and run.klass != klass:
+            differences += 1
+            difference = difference or f"image {i}: class {run.klass}, expected {klass}"
+        equal += not difference and differences == before
         first = first or difference
-    return Comparison(len(runs), equal, values, [run.cycles for run in runs], compiled.predicted_cycles, first)
+    cycles = [run.cycles for run in runs]
+    return Comparison(len(runs), equal, values, cycles, compiled.predicted_cycles, first, differences)
+
+
+def _count(got: np.ndarray | None, want: np.ndarray) -> int:
+    return want.size if got is None or got.shape != want.shape else int(np.count_nonzero(got != want))
 
 
 def _difference(image: int, name: str, got: np.ndarray, want: np.ndarray) -> str:

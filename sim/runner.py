@@ -21,11 +21,20 @@ from cocotb_tools.runner import get_runner
 
 from hw.systolic.compiler import CompiledNetwork
 from sim.monitor import TOP, monitor_verilog
-from sim.verilator import SimulatorError, environment
+from sim.verilator import SimulatorError, environment, simulator_version
 
 Waves = Literal["vcd", "fst"] | None
+Simulator = Literal["verilator", "icarus"]
 
 _MODELS = Path(__file__).parent / "models"
+_VERILATOR = [
+    "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert",
+    "-Wno-fatal", "-Wno-lint", "-Wno-style", "-Wno-MULTIDRIVEN",
+    # Small functions and files: the compiler's time grows faster than their size.
+    "--output-split-cfuncs", "500", "--output-split", "5000",
+    # cocotb's runner makes every signal visible; the monitor names those that need to be.
+    "--no-public-flat-rw",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -57,7 +66,9 @@ def pack_memory(compiled: CompiledNetwork) -> bytes:
     return bytes(word >> (a * lane) & mask for word in compiled.words for lane in range(rows))
 
 
-def compile_simulation(verilog: str, compiled: CompiledNetwork, cache: Path, *, waves: Waves = None) -> Path:
+def compile_simulation(
+    verilog: str, compiled: CompiledNetwork, cache: Path, *, waves: Waves = None, simulator: Simulator = "verilator"
+) -> Path:
     """Compile an engine's Verilog into a simulation; the same input is compiled once.
 
     Parameters
@@ -69,13 +80,22 @@ def compile_simulation(verilog: str, compiled: CompiledNetwork, cache: Path, *, 
     cache : Path
         Folder of compiled simulations.
     waves : "vcd", "fst" or None
-        Build with tracing.
+        Build with tracing (Verilator).
+    simulator : "verilator" or "icarus"
+        Who compiles it, and runs it later.
 
     Returns
     -------
     Path
         Folder of the compiled simulation.
     """
+    return compile_design(verilog, monitor_verilog(compiled.config), cache, waves=waves, simulator=simulator)
+
+
+def compile_design(
+    verilog: str, monitor: str, cache: Path, *, waves: Waves = None, simulator: Simulator = "verilator"
+) -> Path:
+    """Compile a design below a monitor named :data:`~sim.monitor.TOP`; see :func:`compile_simulation`."""
     env = environment()
     if (
         waves == "fst"
@@ -84,9 +104,8 @@ def compile_simulation(verilog: str, compiled: CompiledNetwork, cache: Path, *, 
         ).returncode
     ):
         raise SimulatorError("waves as fst need the header lz4.h (Debian: liblz4-dev); vcd needs nothing")
-    monitor = monitor_verilog(compiled.config)
     models = "".join(path.read_text() for path in sorted(_MODELS.glob("*.v")))
-    tools = f"{version('verilator')} {version('cocotb')} {sys.version}"
+    tools = f"{simulator_version(simulator)} {version('cocotb')} {sys.version}"
     key = hashlib.sha256("\0".join([verilog, monitor, models, tools, str(waves)]).encode()).hexdigest()[:20]
     target = cache / f"simulation-{key}"
     if (target / "complete").exists():
@@ -97,24 +116,12 @@ def compile_simulation(verilog: str, compiled: CompiledNetwork, cache: Path, *, 
         (work / "engine.v").write_text(verilog)
         (work / "monitor.v").write_text(monitor)
         (work / "models.v").write_text(models)
-        args = [
-            "-O3",
-            "--x-assign",
-            "fast",
-            "--x-initial",
-            "fast",
-            "--noassert",
-            "-Wno-fatal",
-            "-Wno-lint",
-            "-Wno-style",
-        ]
-        # Small functions and files: the compiler's time grows faster than their size.
-        args += ["-Wno-MULTIDRIVEN", "--output-split-cfuncs", "500", "--output-split", "5000"]
-        # cocotb's runner makes every signal visible; the monitor names those that need to be.
-        args += ["--no-public-flat-rw"]
-        args += ["--trace-fst"] if waves == "fst" else []
+        # As of SystemVerilog, Icarus gives variables their first value before it starts any `always @*`, which then
+        # waits for ever where Yosys' Verilog expects the first value to wake it.
+        args = _VERILATOR if simulator == "verilator" else ["-g2005"]
+        args = [*args, "--trace-fst"] if waves == "fst" else args
         with _environment(env), _quiet(work / "build.log"):
-            get_runner("verilator").build(
+            get_runner(simulator).build(
                 sources=[work / "engine.v", work / "monitor.v", work / "models.v"],
                 hdl_toplevel=TOP,
                 build_dir=work,
@@ -123,12 +130,13 @@ def compile_simulation(verilog: str, compiled: CompiledNetwork, cache: Path, *, 
                 waves=waves is not None,
                 log_file=work / "verilator.log",
             )
+        (work / "simulator").write_text(simulator)
         (work / "complete").touch()
         with contextlib.suppress(OSError):
             os.rename(work, target)
         return target
     except (SystemExit, RuntimeError) as error:
-        raise SimulatorError(f"Verilator could not compile the engine, see {_keep_log(work, cache)}") from error
+        raise SimulatorError(f"{simulator} could not compile the engine, see {_keep_log(work, cache)}") from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
@@ -192,7 +200,6 @@ def run_programs(
     waits : sequence of int
         Clocks between the last answer of the program before and the loading of each; none if it is empty.
     """
-    env = environment()
     clusters = programs[0][0].config.clusters
     jobs = []
     for index, (compiled, images) in enumerate(programs):
@@ -212,32 +219,15 @@ def run_programs(
         work = Path(folder)
         job = work / "job.json"
         job.write_text(json.dumps({"programs": jobs, "clusters": clusters, **options}))
-        env["SHIFTFORGE_JOB"] = str(job)
-        env["COCOTB_LOG_LEVEL"] = "WARNING"
         trace = work / "trace.txt"
-        with _environment(env), _quiet(work / "run.log"):
-            try:
-                get_runner("verilator").test(
-                    hdl_toplevel=TOP,
-                    hdl_toplevel_lang="verilog",
-                    test_module="sim.testbench",
-                    build_dir=simulation,
-                    test_dir=work,
-                    plusargs=[f"+trace={trace}"],
-                    results_xml=str(work / "results.xml"),
-                    log_file=work / "cocotb.log",
-                    waves=waves_file is not None,
-                    extra_env={"PYTHONPATH": os.pathsep.join(sys.path)},
-                )
-            except (SystemExit, RuntimeError) as error:
-                raise SimulatorError(f"the simulation failed: {_tail(work / 'cocotb.log')}") from error
+        run_testbench(simulation, "sim.testbench", job, trace, waves=waves_file is not None)
         if waves_file is not None:
             for produced in (*work.glob("dump.*"), *simulation.glob("dump.*")):
                 waves_file.parent.mkdir(parents=True, exist_ok=True)
                 shutil.move(produced, waves_file)
         result = job.with_suffix(".result.json")
         if not result.exists():
-            raise SimulatorError(f"the testbench failed: {_tail(work / 'cocotb.log')}")
+            raise SimulatorError(f"the testbench failed: {log_tail(work / 'cocotb.log')}")
         answers: list[list[dict[str, Any]]] = json.loads(result.read_text())
         for part, program in zip(jobs, answers, strict=False):
             for i, answer in enumerate(program):
@@ -249,6 +239,37 @@ def run_programs(
         traces = _read_trace(trace, clusters)
         runs = [[ImageRun(a["logits"], a["class"], a["cycles"], next(traces)) for a in program] for program in answers]
         return [run[: len(images)] for run, (_, images) in zip(runs, programs, strict=True)]
+
+
+def run_testbench(simulation: Path, module: str, job: Path, trace: Path, *, waves: bool = False) -> None:
+    """Run a cocotb testbench in the folder of its job, which it finds through ``SHIFTFORGE_JOB``.
+
+    Raises
+    ------
+    SimulatorError
+        If the simulator fails.
+    """
+    env = environment()
+    env["SHIFTFORGE_JOB"] = str(job)
+    env["COCOTB_LOG_LEVEL"] = "WARNING"
+    work = job.parent
+    with _environment(env), _quiet(work / "run.log"):
+        try:
+            get_runner((simulation / "simulator").read_text()).test(
+                hdl_toplevel=TOP,
+                hdl_toplevel_lang="verilog",
+                test_module=module,
+                build_dir=simulation,
+                test_dir=work,
+                plusargs=[f"+trace={trace}"],
+                results_xml=str(work / "results.xml"),
+                log_file=work / "cocotb.log",
+                waves=waves,
+                timescale=("1ns", "1ps"),
+                extra_env={"PYTHONPATH": os.pathsep.join(sys.path)},
+            )
+        except (SystemExit, RuntimeError) as error:
+            raise SimulatorError(f"the simulation failed: {log_tail(work / 'cocotb.log')}") from error
 
 
 def _read_trace(path: Path, clusters: int) -> Iterator[list[tuple[int, int, int]]]:
@@ -282,7 +303,8 @@ def _quiet(log: Path) -> Iterator[None]:
         yield
 
 
-def _tail(path: Path) -> str:
+def log_tail(path: Path) -> str:
+    """Return the last lines of a log."""
     if not path.exists():
         return "no log"
     lines = [line for line in path.read_text(errors="replace").splitlines() if line.strip()]

