@@ -19,7 +19,7 @@ from hw.graph.serialize import graph_from_json, graph_to_json
 
 FORMAT = "shiftforge.s3net"
 VERSION = 1
-MAX_BYTES = 1 << 28
+MAX_BYTES = 1 << 26
 """Largest file that is read."""
 
 MAX_HEADER = 1 << 24
