@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 import typing
 from dataclasses import fields
 from pathlib import Path
@@ -62,11 +63,12 @@ def _checked(path: Path, prefix: str, found: dict[Any, Any], known: dict[str, ty
     checked: dict[str, Any] = {}
     for name, value in found.items():
         if name not in known:
-            raise ConfigError(f"{path}: field {prefix}{name!s:.40} is unknown, supported are {', '.join(known)}")
+            field = f"{prefix}{reprlib.repr(name)}"
+            raise ConfigError(f"{path}: field {field} is unknown, supported are {', '.join(known)}")
         wanted = known[name]
         if wanted is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         if isinstance(value, bool) != (wanted is bool) or not isinstance(value, wanted):
-            raise ConfigError(f"{path}: field {prefix}{name} is {value!r:.40}, wanted is {wanted.__name__}")
+            raise ConfigError(f"{path}: field {prefix}{name} is {reprlib.repr(value)}, wanted is {wanted.__name__}")
         checked[name] = value
     return checked

@@ -16,6 +16,7 @@ from safetensors.numpy import save as save_tensors
 from hw.graph.errors import NetworkError, need
 from hw.graph.network import Network
 from hw.graph.serialize import graph_from_json, graph_to_json
+from hw.whole_file import write_whole
 
 FORMAT = "shiftforge.s3net"
 VERSION = 1
@@ -44,12 +45,7 @@ def save(network: Network, path: str | os.PathLike[str]) -> None:
     target = Path(path)
     data = to_bytes(network)
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(target, data)
 
 
 def digest(network: Network) -> str:
@@ -95,5 +91,6 @@ def from_bytes(data: bytes) -> Network:
     except NetworkError:
         raise
     except (SafetensorError, KeyError, TypeError, ValueError, OverflowError, RecursionError, AttributeError) as error:
-        raise NetworkError(f"damaged ({str(error)[:120]})") from None
+        reason = "".join(c if c.isprintable() else "?" for c in str(error)[:120])
+        raise NetworkError(f"damaged ({reason})") from None
     return graph_from_json(graph, tensors)

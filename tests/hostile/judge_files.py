@@ -14,7 +14,7 @@ from hw.graph import Network, NetworkError, load
 from hw.graph.file import to_bytes
 from hw.systolic.compiler import CompileError, compile_network
 from hw.systolic.shape import choose_config
-from tests.hostile.guard import Crash, seconds
+from tests.hostile.guard import Crash, seconds, strict
 from tests.hostile.large_networks import large_network
 from tests.hostile.network_files import mutate
 from tests.strategies import random_network
@@ -58,6 +58,10 @@ class FileJudge:
 
     def __call__(self, index: int) -> str:
         """Return ``refused`` or ``accepted``."""
+        with strict():
+            return self._judge(index)
+
+    def _judge(self, index: int) -> str:
         self.path.write_bytes(self.data(index))
         try:
             with seconds(LOAD_LIMIT):

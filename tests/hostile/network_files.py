@@ -83,12 +83,11 @@ def places(value: Any) -> Iterable[tuple[Any, Any]]:
         yield from places(child)
 
 
-def _change_graph(rng: random.Random, file: NetworkFile) -> None:
-    """Change one place of the graph."""
-    found = list(places(file.graph))
+def change_json(rng: random.Random, value: Any) -> Any:
+    """Change one place of a JSON value, and return it."""
+    found = list(places(value))
     if not found:
-        file.graph = hostile(rng)
-        return
+        return hostile(rng)
     container, key = rng.choice(found)
     old = container[key]
     kind = rng.randrange(9)
@@ -110,6 +109,12 @@ def _change_graph(rng: random.Random, file: NetworkFile) -> None:
             container[key], other[at] = other[at], old
         except (KeyError, IndexError):
             container[key] = hostile(rng)
+    return value
+
+
+def _change_graph(rng: random.Random, file: NetworkFile) -> None:
+    """Change one place of the graph."""
+    file.graph = change_json(rng, file.graph)
 
 
 def _same_kind(rng: random.Random, file: NetworkFile) -> None:
@@ -216,7 +221,7 @@ def _change_text(rng: random.Random, file: NetworkFile) -> None:
     file.edits.append(edit)
 
 
-def _change_container(rng: random.Random, data: bytes) -> bytes:
+def change_container(rng: random.Random, data: bytes) -> bytes:
     """Lie about lengths, cut, append."""
     kind = rng.randrange(6)
     length = int.from_bytes(data[:8], "little")
@@ -260,7 +265,7 @@ def mutate(rng: random.Random, source: bytes) -> bytes:
     if kind < 0.15:
         return flip_bytes(rng, source)
     if kind < 0.25:
-        return _change_container(rng, source)
+        return change_container(rng, source)
     file = NetworkFile.parse(source)
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
         rng.choice(_STRUCTURED)(rng, file)

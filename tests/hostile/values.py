@@ -14,7 +14,7 @@ INTEGERS = (
 
 STRINGS = (
     "", " ", "0", "1", "-1", "s3-3", "s3-2", "s3-5", "s3-9", "dense-2", "dense-4", "int-8", "s3-4-max8",
-    "s3-4-max99999", "s3-\uff13", "Logits", "Convolution", "MaxPool", "AveragePool", "Add", "Concatenation", 
+    "s3-4-max99999", "s3-\uff13", "Logits", "Convolution", "MaxPool", "AveragePool", "Add", "Concatenation",
     "logits", "t0", "t1", "nan",
     "../../../etc/passwd", "/etc/passwd", "/dev/zero", "file:///etc/passwd", "C:\\x", "\0", "a\0b", "a\nendmodule\nb",
     "[/red]", "[bold", "%s%n{0}", "{}", "$(id)", "`id`", "\ud800", "\uffff", "\u202e", "🙂", "é" * 200, "x" * 201,
