@@ -43,6 +43,8 @@ def read_config_file(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     ConfigError
         If the file cannot be read, or a field is unknown or of another type.
     """
+    if path.exists() and not path.is_file():
+        raise ConfigError(f"{path}: not a file")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
+import reprlib
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from safetensors.torch import load_file
 from safetensors.torch import save as save_tensors
@@ -180,7 +181,12 @@ def read_config(folder: Path) -> RunConfig:
     """Return what a run's folder was made for; ``RunError`` if there is none, or it is damaged."""
     try:
         fields = json.loads((folder / _CONFIG).read_text())
-        return RunConfig(**{**fields, "recipe": Recipe(**fields["recipe"])})
+        config = RunConfig(**{**fields, "recipe": Recipe(**fields["recipe"])})
+        for name, kind in get_type_hints(RunConfig).items():
+            value = getattr(config, name)
+            if not isinstance(value, kind) or isinstance(value, bool) != (kind is bool):
+                raise TypeError(f"field {name} is {reprlib.repr(value)}")
+        return config
     except FileNotFoundError as error:
         raise RunError(f"{folder}: no finished run here ({_CONFIG} is missing)") from error
     except Exception as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,9 @@ def load(path: str | os.PathLike[str]) -> Network:
     """
     target = Path(path)
     try:
-        size = target.stat().st_size
+        found = target.stat()
+        need(stat.S_ISREG(found.st_mode), "not a file")
+        size = found.st_size
         need(size <= MAX_BYTES, f"{size} bytes, files up to {MAX_BYTES} bytes are read")
         return from_bytes(target.read_bytes())
     except OSError as error:

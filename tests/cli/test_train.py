@@ -59,6 +59,7 @@ def test_a_run_keeps_what_made_it(tmp_path):
         (["mlp", "--bits", "9"], ["s3 has 2 to 5 bits, got 9"]),
         (["mlp", "--activation-bits", "9"], ["2 to 8 bits, or 32", "got 9"]),
         (["mlp", "--recipe", "secret"], ["recipe 'secret' is unknown", "paper"]),
+        (["--config", "/dev/zero"], ["/dev/zero: not a file"]),
         (["mlp", "--seed", "-1"], ["a seed is 0 to 16777215, got -1"]),
         (["mlp", "--epochs", "0"], ["recipe field epochs is 0, supported are 1 to"]),
         (["mlp", "--data", "cifar100"], ["train.bin: cannot be read", "https://"]),
