@@ -22,6 +22,7 @@ from bitstreams.synthesis import synthesis_script
 from bitstreams.toolchain import Toolchain, ToolError
 from hw.devices import Family
 from hw.systolic.config import EngineConfig
+from hw.whole_file import whole_file
 
 Report = Callable[[str], None]
 
@@ -284,9 +285,8 @@ def _publish(stored: Path, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     for file in stored.iterdir():
         if file.suffix in (".bin", ".bit", ".log") or (file.suffix == ".json" and file.name != "top.json"):
-            temporary = out / f".{file.name}.tmp"
-            shutil.copy2(file, temporary)
-            os.replace(temporary, out / file.name)
+            with whole_file(out / file.name) as temporary:
+                shutil.copy2(file, temporary)
 
 
 def _digest(parts: Sequence[str]) -> str:

@@ -84,10 +84,18 @@ class Host:
     def check_load(self, reply: bytes) -> None:
         """Raise ``HostError`` unless the reply confirms a load."""
         self._check(reply, Command.LOAD)
+        self._check_size(reply, self.load_size)
+
+    def check_status(self, reply: bytes) -> tuple[int, bool]:
+        """Return the engine's error code and whether it runs; ``HostError`` if the reply is another one."""
+        self._check(reply, Command.STATUS)
+        self._check_size(reply, self.status_size)
+        return reply[2], bool(reply[3])
 
     def answers(self, reply: bytes) -> list[Answer]:
         """Return what the reply says about every image of a frame; ``HostError`` if it is an error."""
         self._check(reply, Command.INFER)
+        self._check_size(reply, self.answer_size)
         size = self._answer_size
         return [self._answer(reply[at : at + size]) for at in range(2, 2 + self.images * size, size)]
 
@@ -100,11 +108,19 @@ class Host:
         if klass == NO_CLASS:
             # An engine without argmax; the lowest index wins ties.
             klass = logits.index(max(logits))
+        if klass >= self.classes:
+            raise HostError(f"the board answered class {klass}, the network has {self.classes}")
         return Answer(list(logits), klass, cycles)
 
     @staticmethod
     def _check(reply: bytes, command: Any) -> None:
         if reply[:2] == bytes([REPLY, CODES[Command.ERROR]]) and len(reply) > 2:
-            raise HostError(f"the board refused the frame: {LinkError(reply[2]).name.lower()}")
+            names = {error.value: error.name.lower() for error in LinkError}
+            raise HostError(f"the board refused the frame: {names.get(reply[2], f'unknown reason {reply[2]}')}")
         if reply[:2] != bytes([REPLY, CODES[command]]):
             raise HostError(f"the board answered {reply[:2]!r}, expected {bytes([REPLY, CODES[command]])!r}")
+
+    @staticmethod
+    def _check_size(reply: bytes, size: int) -> None:
+        if len(reply) != size:
+            raise HostError(f"the board's reply has {len(reply)} bytes, expected {size}")

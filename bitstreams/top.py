@@ -56,6 +56,7 @@ class Top(Elaboratable):
             uart.tx.o.eq(transmitter.tx),
             engine.run.eq(link.run),
             link.error.eq(engine.status.error),
+            link.busy.eq(engine.status.busy),
             link.cycles.eq(engine.status.cycles),
         ]
         wiring.connect(m, receiver.o, link.i)

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from rich.console import Console
+from rich.text import Text
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-console = Console()
-errors = Console(stderr=True)
+# Names of files, networks and layers are printed as they are: brackets and colons in them mean nothing.
+console = Console(markup=False, emoji=False)
+errors = Console(stderr=True, markup=False, emoji=False)
 
 CACHE = Path("build/.cache")
 """Compiled simulations, netlists and bitstreams by digest."""
@@ -37,7 +39,14 @@ def fails_clearly(verb: Callable[P, R]) -> Callable[P, R]:
             errors.print("interrupted; what was finished is kept, run the command again to go on")
             sys.exit(130)
         except (ValueError, RuntimeError, OSError, FloatingPointError) as error:
-            errors.print(f"[red]error:[/red] {str(error) or type(error).__name__}", highlight=False, soft_wrap=True)
+            print_error(str(error) or type(error).__name__)
             sys.exit(1)
 
     return wrapped
+
+
+def print_error(sentence: str) -> None:
+    """Print an error as one line."""
+    line = " ".join(sentence.split())
+    printable = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
+    errors.print(Text.assemble(("error:", "red"), " ", printable), soft_wrap=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -13,8 +12,9 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
-from cli.console import CACHE, console, data_folder, errors, fails_clearly
+from cli.console import CACHE, console, data_folder, fails_clearly, print_error
 
 BOARDS = ("icebreaker", "ulx3s_85f")
 
@@ -26,32 +26,33 @@ def run(
 ) -> None:
     """Train a small CNN on the digits and take it to checked bitstreams for two boards."""
     from hw.graph import save
+    from hw.whole_file import write_whole
     from s3train.reference import make_reference, save_reference
     from s3train.runs import export_run
 
     begin = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
-    console.print(
-        "[bold]1. train[/bold] a small residual CNN on scikit-learn's digits, once float, once with 3-bit shifts"
-    )
+    _step("1. train", "a small residual CNN on scikit-learn's digits, once float, once with 3-bit shifts")
     results = _train_both(out)
-    console.print("[bold]2. export[/bold] the integer network")
+    _step("2. export", "the integer network")
     network, model, data = export_run(out / "s3", data_folder())
     save(network, out / "digits.s3net")
     reference = make_reference(model, network, data, samples)
     save_reference(reference, out / "digits.reference.npz")
-    console.print("[bold]3. generate, simulate, synthesise[/bold]")
+    _step("3. generate, simulate, synthesise", "")
     boards = {name: _board(name, network, reference, out) for name in BOARDS}
     summary = _summary(results, boards)
-    temporary = out / ".summary.json.tmp"
-    temporary.write_text(json.dumps(summary, indent=2) + "\n")
-    os.replace(temporary, out / "summary.json")
+    write_whole(out / "summary.json", json.dumps(summary, indent=2) + "\n")
     console.print(_table(summary))
     console.print(f"{time.monotonic() - begin:.0f} s; everything is in {out}, the figures in {out}/summary.json")
     failed = [name for name, board in boards.items() if not board["comparison"].ok]
     if failed:
-        errors.print(f"[red]error:[/red] {failed[0]}: {boards[failed[0]]['comparison'].first_difference}")
+        print_error(f"{failed[0]}: {boards[failed[0]]['comparison'].first_difference}")
         sys.exit(1)
+
+
+def _step(name: str, what: str) -> None:
+    console.print(Text.assemble((name, "bold"), " ", what))
 
 
 def _train_both(out: Path) -> dict[str, Any]:

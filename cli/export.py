@@ -14,7 +14,7 @@ from cli.console import console, data_folder, fails_clearly
 def run(
     folder: Annotated[Path, typer.Argument(help="folder of a finished run")],
     out: Annotated[Path | None, typer.Option(help="the .s3net file")] = None,
-    samples: Annotated[int, typer.Option(help="test images kept for simulation")] = 200,
+    samples: Annotated[int, typer.Option(min=1, help="test images kept for simulation")] = 200,
 ) -> None:
     """Write a trained network as integers, and what PyTorch's integer reference makes of some test images."""
     from hw.graph import save
@@ -23,8 +23,11 @@ def run(
 
     network, model, data = export_run(folder, data_folder())
     target = out or Path(f"{folder}.s3net")
-    save(network, target)
     reference = make_reference(model, network, data, samples)
-    save_reference(reference, target.with_suffix(".reference.npz"))
+    beside = target.with_suffix(".reference.npz")
+    # At no time a reference of another network lies beside this one.
+    beside.unlink(missing_ok=True)
+    save(network, target)
+    save_reference(reference, beside)
     console.print(f"{target}: {len(network.nodes)} operations, {len(reference.images)} test images beside it")
     console.print(f"next: shiftforge check {target} --board icebreaker")

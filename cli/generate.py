@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -56,10 +55,9 @@ def run(
             f"{best.cycles:,} clocks for {config.clusters} images, busy {best.busy:.1%}, about {best.area.luts:,} of "
             f"{target.device.luts:,} lookup tables and {best.area.block_rams} of {target.device.block_rams} block RAMs"
         )
-    build = generate(graph, board, target.device, folder, also=others, config=config, engine=made)
-    reference = network.with_suffix(".reference.npz")
-    if reference.exists():
-        shutil.copyfile(reference, folder / "reference.npz")
+    path = network.with_suffix(".reference.npz")
+    reference = path.read_bytes() if path.exists() else None
+    build = generate(graph, board, target.device, folder, also=others, config=config, engine=made, reference=reference)
     console.print(
         f"{folder}/engine.v: {build.verilog.count(chr(10)):,} lines; program.hex: {len(build.compiled.words):,} words; "
         f"{build.compiled.predicted_cycles:,} clocks an inference"

@@ -9,7 +9,7 @@ from typing import Annotated, cast
 
 import typer
 
-from cli.console import CACHE, console, errors, fails_clearly
+from cli.console import CACHE, console, fails_clearly, print_error
 
 
 @fails_clearly
@@ -23,6 +23,7 @@ def run(
     import numpy as np
 
     from hw.systolic.build import open_build
+    from hw.whole_file import write_whole
     from s3train.reference import load_reference
     from sim.check import check_build
     from sim.runner import Waves
@@ -44,12 +45,12 @@ def run(
         source = "the numpy reference, on random images (no reference.npz here)"
     with console.status(f"simulating {len(images)} images"):
         result = check_build(build, images, CACHE, torch_reference=stored, seed=seed, waves=cast(Waves, waves))
-    (folder / "simulation.json").write_text(json.dumps(result.to_json(), indent=2) + "\n")
+    write_whole(folder / "simulation.json", json.dumps(result.to_json(), indent=2) + "\n")
     console.print(
         f"{result.equal} of {result.images} images equal in {result.values:,} numbers to {source}; "
         f"clocks {sorted(set(result.cycles))}, predicted {result.predicted_cycles}"
     )
     if not result.ok:
-        errors.print(f"[red]error:[/red] {result.first_difference or 'the number of clocks differs'}")
+        print_error(result.first_difference or "the number of clocks differs")
         sys.exit(1)
     console.print(f"next: shiftforge synth {folder}")

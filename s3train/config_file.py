@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 import typing
 from dataclasses import fields
 from pathlib import Path
@@ -42,6 +43,8 @@ def read_config_file(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     ConfigError
         If the file cannot be read, or a field is unknown or of another type.
     """
+    if path.exists() and not path.is_file():
+        raise ConfigError(f"{path}: not a file")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -62,11 +65,12 @@ def _checked(path: Path, prefix: str, found: dict[Any, Any], known: dict[str, ty
     checked: dict[str, Any] = {}
     for name, value in found.items():
         if name not in known:
-            raise ConfigError(f"{path}: field {prefix}{name!s:.40} is unknown, supported are {', '.join(known)}")
+            field = f"{prefix}{reprlib.repr(name)}"
+            raise ConfigError(f"{path}: field {field} is unknown, supported are {', '.join(known)}")
         wanted = known[name]
         if wanted is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         if isinstance(value, bool) != (wanted is bool) or not isinstance(value, wanted):
-            raise ConfigError(f"{path}: field {prefix}{name} is {value!r:.40}, wanted is {wanted.__name__}")
+            raise ConfigError(f"{path}: field {prefix}{name} is {reprlib.repr(value)}, wanted is {wanted.__name__}")
         checked[name] = value
     return checked

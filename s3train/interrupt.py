@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import warnings
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -67,7 +68,9 @@ def finished_steps(checkpoint: Path) -> int:
         If the file is no checkpoint.
     """
     try:
-        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            content = torch.load(checkpoint, map_location="cpu", weights_only=True)
         return int(content["loops"]["fit_loop"]["epoch_loop.batch_progress"]["current"]["ready"])
     except Exception as error:
         raise ValueError(f"{checkpoint}: damaged or not a checkpoint; delete it to start again") from error

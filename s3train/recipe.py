@@ -2,8 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 from typing import Any
+
+RANGES: dict[str, tuple[float, float]] = {
+    "epochs": (1, 1_000_000),
+    "batch": (1, 1_000_000),
+    **dict.fromkeys(("lr", "weight_decay", "latent_lr", "latent_std", "regularizer", "exponent_lr"), (0, 1e30)),
+    "gate_offset": (-1e30, 1e30),
+    **dict.fromkeys(("freeze", "soft", "distillation", "rise"), (0, 1)),
+    "smoothing": (0, 0.99),
+    "temperature": (0.01, 1000),
+}
+"""Smallest and largest value of every number."""
+
+_NAMES: dict[str, tuple[str, ...]] = {
+    "optimizer": ("sgd", "radam"),
+    "precision": ("32-true", "64-true", "bf16-mixed", "16-mixed"),
+}
 
 
 @dataclass(frozen=True)
@@ -43,7 +60,8 @@ class Recipe:
     rise : float
         Share of the steps in which the learning rate rises.
     precision : str
-        Lightning's precision. Under ``bf16-mixed`` layers compute in bfloat16; latents, batch norm's parameters and
+        Lightning's precision: ``32-true``, ``64-true``, ``bf16-mixed`` or ``16-mixed``.
+        Under ``bf16-mixed`` layers compute in bfloat16; latents, batch norm's parameters and
         evaluation stay in float32.
     """
 
@@ -66,6 +84,16 @@ class Recipe:
     from_twin: bool = False
     rise: float = 0.2
     precision: str = "32-true"
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in RANGES.items():
+            value = getattr(self, name)
+            if not (isinstance(value, int | float) and math.isfinite(value) and low <= value <= high):
+                raise ValueError(f"recipe field {name} is {value!r:.40}, supported are {low:g} to {high:g}")
+        for name, names in _NAMES.items():
+            value = getattr(self, name)
+            if value not in names:
+                raise ValueError(f"recipe field {name} is {value!r:.40}, supported are {', '.join(names)}")
 
 
 _CIFAR: dict[str, Any] = {

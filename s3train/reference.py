@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from torch import nn
 from torch.fx import GraphModule
 
 from hw.graph import Network
+from hw.whole_file import whole_file
 from s3train.data import ImageData
 from s3train.integer import IntegerModel
 
@@ -53,17 +53,18 @@ def make_reference(model: nn.Module, network: Network, data: ImageData, count: i
 def save_reference(reference: Reference, path: Path) -> None:
     """Write a reference as one compressed file of arrays."""
     arrays: dict[str, Any] = {f"stored.{name}": values for name, values in reference.stored.items()}
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as file:
+    with whole_file(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(
             file, images=reference.images, labels=reference.labels,
             **arrays,
         )  # fmt: skip
-    os.replace(temporary, path)
 
 
 def load_reference(path: Path) -> Reference:
-    """Read a reference."""
-    with np.load(path, allow_pickle=False) as arrays:
-        stored = {name.removeprefix("stored."): arrays[name] for name in arrays.files if name.startswith("stored.")}
-        return Reference(arrays["images"], arrays["labels"], stored)
+    """Read a reference; ``ValueError`` if the file is damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            stored = {name.removeprefix("stored."): arrays[name] for name in arrays.files if name.startswith("stored.")}
+            return Reference(arrays["images"], arrays["labels"], stored)
+    except Exception as error:
+        raise ValueError(f"{path}: damaged ({error}); export and generate again") from error

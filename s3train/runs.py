@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import os
 import platform
+import reprlib
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as save_tensors
 from torch import fx, nn
 
 from hw.graph import Network
+from hw.whole_file import write_whole
 from s3train.convert import convert, convert_weights
 from s3train.data import ImageData, load_data
 from s3train.export import export
@@ -139,12 +141,12 @@ def open_run(out: Path, config: RunConfig, *, write: bool = True) -> TrainResult
     if file.exists():
         try:
             same = json.loads(file.read_text()) == want
-        except ValueError:
+        except (ValueError, RecursionError):
             same = False
         if same and (out / _RESULT).exists():
-            return TrainResult(out, **json.loads((out / _RESULT).read_text()))
+            return _read_result(out)
         if not same and write:
-            for name in (CHECKPOINT, _STATE, _RESULT):
+            for name in (_RESULT, CHECKPOINT, _STATE):
                 (out / name).unlink(missing_ok=True)
             shutil.rmtree(out / "logs", ignore_errors=True)
     if not write:
@@ -156,13 +158,20 @@ def open_run(out: Path, config: RunConfig, *, write: bool = True) -> TrainResult
     return None
 
 
+def _read_result(folder: Path) -> TrainResult:
+    try:
+        fields = json.loads((folder / _RESULT).read_text())
+        return TrainResult(folder, **{**fields, "accuracy": float(fields["accuracy"])})
+    except Exception as error:
+        raise RunError(f"{folder}: {_RESULT} is damaged ({error}); delete it to finish the run again") from error
+
+
 def close_run(result: TrainResult, network: nn.Module) -> None:
     """Keep the network and, last, the result."""
     out = result.folder
-    temporary = out / f".{_STATE}.tmp"
     # A copy of everything: concatenated tensors share a quantiser, a file has no shared memory.
-    save_file({name: value.clone().contiguous() for name, value in network.state_dict().items()}, temporary)
-    os.replace(temporary, out / _STATE)
+    state = {name: value.clone().contiguous() for name, value in network.state_dict().items()}
+    write_whole(out / _STATE, save_tensors(state))
     fields = asdict(result)
     del fields["folder"]
     write_json(out / _RESULT, fields)
@@ -172,7 +181,12 @@ def read_config(folder: Path) -> RunConfig:
     """Return what a run's folder was made for; ``RunError`` if there is none, or it is damaged."""
     try:
         fields = json.loads((folder / _CONFIG).read_text())
-        return RunConfig(**{**fields, "recipe": Recipe(**fields["recipe"])})
+        config = RunConfig(**{**fields, "recipe": Recipe(**fields["recipe"])})
+        for name, kind in get_type_hints(RunConfig).items():
+            value = getattr(config, name)
+            if not isinstance(value, kind) or isinstance(value, bool) != (kind is bool):
+                raise TypeError(f"field {name} is {reprlib.repr(value)}")
+        return config
     except FileNotFoundError as error:
         raise RunError(f"{folder}: no finished run here ({_CONFIG} is missing)") from error
     except Exception as error:
@@ -218,6 +232,4 @@ def export_run(folder: Path, data_folder: Path) -> tuple[Network, nn.Module, Ima
 
 def write_json(path: Path, content: Any) -> None:
     """Write a JSON file, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(content, indent=2) + "\n")
-    os.replace(temporary, path)
+    write_whole(path, json.dumps(content, indent=2) + "\n")

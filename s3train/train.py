@@ -16,13 +16,14 @@ from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch import nn
 
+from s3train.checkpoint import WholeCheckpoints
 from s3train.data import ImageData, load_data
 from s3train.data.batches import evaluation_loader, training_loader
 from s3train.evaluation import accuracy, integer_evaluation
 from s3train.interrupt import SaveOnInterrupt, finished_steps
 from s3train.lightning_module import TrainingModule
 from s3train.recipe import Recipe, choose_recipe
-from s3train.runs import CHECKPOINT, RunConfig, RunError, TrainResult, build, close_run, load_run, open_run
+from s3train.runs import CHECKPOINT, RunConfig, RunError, TrainResult, build, close_run, load_run, open_run, read_config
 
 
 def train(
@@ -70,16 +71,18 @@ def train(
         recipe = replace(recipe, epochs=epochs)
     if activation_bits != 32 and not 2 <= activation_bits <= 8:
         raise ValueError(f"activations have 2 to 8 bits, or 32 for float ones, got {activation_bits}")
+    if not 0 <= seed < 1 << 24:
+        raise ValueError(f"a seed is 0 to {(1 << 24) - 1}, got {seed}")
     if method == "float":
         bits = activation_bits = 32
     names = {"teacher": None if teacher is None else str(teacher), "start": None if start is None else str(start)}
     config = RunConfig(model, data, method, bits, activation_bits, first_last, seed, recipe=recipe, **names)
     images = load_data(data, data_folder)
     lightning.seed_everything(seed, verbose=False)
-    twin = _float_twin(start, model, data_folder) if start is not None else None
+    twin = _float_twin(start, model, images, data_folder) if start is not None else None
     # A twin comes in evaluation mode, and Lightning leaves modes as they are.
     network = build(config, images, twin).train()
-    guide = load_run(teacher, data_folder)[0] if teacher is not None else None
+    guide = _float_model(teacher, images, data_folder) if teacher is not None else None
     rank = process_share()[0]
     finished = open_run(out, config, write=rank == 0)
     if finished is not None:
@@ -112,15 +115,28 @@ def process_share() -> tuple[int, int]:
     return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def _float_twin(folder: Path, model: str, data_folder: Path) -> nn.Module:
-    """Return the trained float model of a finished run."""
-    twin, config, _ = load_run(folder, data_folder)
-    if config.method != "float" or config.model != model:
+def _float_twin(folder: Path, model: str, images: ImageData, data_folder: Path) -> nn.Module:
+    """Return the trained float model of a finished run, which the network starts from."""
+    config = read_config(folder)
+    if config.method == "float" and config.model == model:
+        return _float_model(folder, images, data_folder)
+    raise RunError(
+        f"{folder}: a run of {config.model} with method {config.method}, "
+        f"only a float run of the same model, {model}, can be started from"
+    )
+
+
+def _float_model(folder: Path, images: ImageData, data_folder: Path) -> nn.Module:
+    """Return the trained float model of a finished run on images of the same form."""
+    model, config, found = load_run(folder, data_folder)
+    if config.method != "float":
+        raise RunError(f"{folder}: a run with method {config.method}, only a float run can be a teacher")
+    if (found.shape, found.classes) != (images.shape, images.classes):
         raise RunError(
-            f"{folder}: a run of {config.model} with method {config.method}, "
-            f"only a float run of the same model, {model}, can be started from"
+            f"{folder}: a run on {config.data}, images {found.shape} of {found.classes} classes; "
+            f"{images.name} has {images.shape} of {images.classes}"
         )
-    return twin
+    return model
 
 
 def _logits_scale(network: nn.Module, twin: nn.Module) -> float:
@@ -174,6 +190,7 @@ def _trainer(out: Path, recipe: Recipe, progress: bool) -> lightning.Trainer:
         use_distributed_sampler=False,
         precision=recipe.precision,  # type: ignore[arg-type]
         callbacks=callbacks,
+        plugins=[WholeCheckpoints()],
         logger=[CSVLogger(out, "logs", "csv"), TensorBoardLogger(out, "logs", "tensorboard")],
         enable_progress_bar=progress,
         enable_model_summary=False,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import os
 from pathlib import Path
 
 import numpy as np
 
 from hw.systolic.build import Build
+from hw.whole_file import write_whole
 from sim.compare import Comparison, Reference, compare
 from sim.runner import Waves, compile_simulation, pack_memory, run_simulation
 
@@ -43,6 +44,8 @@ def check_build(
     """
     reference = build.compiled.network.run(images)
     if torch_reference is not None:
+        if set(torch_reference) != set(reference) - {build.compiled.network.input}:
+            raise ValueError(f"{build.folder}: reference.npz is of another network; run shiftforge generate again")
         for name, values in torch_reference.items():
             if not np.array_equal(values, reference[name]):
                 where = np.argwhere(values != reference[name])[0].tolist()
@@ -55,8 +58,9 @@ def check_build(
         key.update(hashlib.sha256(part).digest())
     result = cache / f"simulated-{key.hexdigest()[:20]}.json"
     if waves is None and result.exists():
-        fields = json.loads(result.read_text())
-        return Comparison(**fields)
+        # A damaged result is made again.
+        with contextlib.suppress(ValueError, TypeError):
+            return Comparison(**json.loads(result.read_text()))
     simulation = compile_simulation(build.verilog, build.compiled, cache, waves=waves)
     runs = run_simulation(
         simulation, build.compiled, images, seed=seed, stall=stall,
@@ -64,7 +68,5 @@ def check_build(
     )  # fmt: skip
     comparison = compare(build.compiled, runs, reference)
     if comparison.ok:
-        temporary = result.with_suffix(".tmp")
-        temporary.write_text(json.dumps(comparison.__dict__))
-        os.replace(temporary, result)
+        write_whole(result, json.dumps(comparison.__dict__))
     return comparison

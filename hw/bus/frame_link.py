@@ -61,7 +61,7 @@ class FrameLink(wiring.Component):
     Ports
     -----
     i, o : streams of 8 bits, in and out
-    run, image, logits, klass, error, cycles : to the engine, see :class:`~hw.systolic.engine.Engine`
+    run, image, logits, klass, error, busy, cycles : to the engine, see :class:`~hw.systolic.engine.Engine`
     """
 
     def __init__(self, timeout_bits: int = 24, images: int = 1) -> None:
@@ -77,6 +77,7 @@ class FrameLink(wiring.Component):
                 "logits": In(stream.Signature(logit)),
                 "klass": In(stream.Signature(16)),
                 "error": In(3),
+                "busy": In(1),
                 "cycles": In(32),
             }
         )
@@ -186,7 +187,10 @@ class FrameLink(wiring.Component):
             with m.State("SETTLE"):
                 m.next = "FORWARD"
             with m.State("FORWARD"):
-                m.d.sync += offered.eq(self.i.valid & more & ~taken & ~handed & ~took)
+                # The engine computes or answers while bytes are left: the image is too long, and the engine would take
+                # the rest for the beginning of the next one.
+                surplus = (self.busy | self.logits.valid) & (command == Command.INFER)
+                m.d.sync += offered.eq(self.i.valid & more & ~taken & ~handed & ~took & ~surplus)
                 with m.If(handed):
                     m.d.sync += [left.eq(left - 1), took.eq(1)]
                 with m.If(~more & ~took):

@@ -153,11 +153,9 @@ class Alphabet:
 
     def decode(self, codes: ArrayLike) -> NDArray[np.int32]:
         """Return the values of codes; ``NetworkError`` for one that the alphabet lacks, such as minus zero."""
-        index = np.asarray(codes, np.int64)
-        need(
-            bool((index >= 0).all() and (index < len(self._decoded)).all()),
-            f"a weight code does not fit {self.bits} bits",
-        )
+        index = np.asarray(codes)
+        fits = not index.size or (index.min() >= 0 and index.max() < len(self._decoded))
+        need(bool(fits), f"a weight code does not fit {self.bits} bits")
         values = self._decoded[index]
         wrong = values == np.iinfo(np.int32).max
         if wrong.any():

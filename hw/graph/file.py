@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from safetensors.numpy import save as save_tensors
 from hw.graph.errors import NetworkError, need
 from hw.graph.network import Network
 from hw.graph.serialize import graph_from_json, graph_to_json
+from hw.whole_file import write_whole
 
 FORMAT = "shiftforge.s3net"
 VERSION = 1
-MAX_BYTES = 1 << 28
+MAX_BYTES = 1 << 26
 """Largest file that is read."""
 
 MAX_HEADER = 1 << 24
@@ -44,12 +46,7 @@ def save(network: Network, path: str | os.PathLike[str]) -> None:
     target = Path(path)
     data = to_bytes(network)
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(target, data)
 
 
 def digest(network: Network) -> str:
@@ -67,7 +64,9 @@ def load(path: str | os.PathLike[str]) -> Network:
     """
     target = Path(path)
     try:
-        size = target.stat().st_size
+        found = target.stat()
+        need(stat.S_ISREG(found.st_mode), "not a file")
+        size = found.st_size
         need(size <= MAX_BYTES, f"{size} bytes, files up to {MAX_BYTES} bytes are read")
         return from_bytes(target.read_bytes())
     except OSError as error:
@@ -95,5 +94,6 @@ def from_bytes(data: bytes) -> Network:
     except NetworkError:
         raise
     except (SafetensorError, KeyError, TypeError, ValueError, OverflowError, RecursionError, AttributeError) as error:
-        raise NetworkError(f"damaged ({str(error)[:120]})") from None
+        reason = "".join(c if c.isprintable() else "?" for c in str(error)[:120])
+        raise NetworkError(f"damaged ({reason})") from None
     return graph_from_json(graph, tensors)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hw.graph.errors import NetworkError, need
+from hw.graph.errors import NetworkError, need, need_name
 from hw.graph.ops import Logits, Node
-from hw.graph.tensor import Tensor
+from hw.graph.tensor import MAX_TOTAL, MAX_WORK, Tensor
 
 MAX_NODES = 4096
 """Largest number of operations."""
@@ -63,17 +63,17 @@ class Network:
 
     def validate(self) -> None:
         """Raise ``NetworkError`` naming node or tensor and field unless the network is sound."""
-        need(isinstance(self.name, str) and 0 < len(self.name) <= 200, "network: name must be 1 to 200 characters")
+        need_name(self.name, "network")
         need(1 <= len(self.nodes) <= MAX_NODES, f"network: {len(self.nodes)} nodes, supported are 1 to {MAX_NODES}")
         for key, tensor in self.tensors.items():
             need(key == tensor.name, f"tensor {key!r:.80}: its name field is {tensor.name!r:.80}")
         need(self.input in self.tensors, f"network: input {self.input!r:.80} is not a tensor of the network")
+        stored = sum(tensor.elements for tensor in self.tensors.values())
+        need(stored <= MAX_TOTAL, f"network: its maps have {stored} elements, supported are up to {MAX_TOTAL}")
         known = {self.input}
         names: set[str] = set()
         for i, node in enumerate(self.nodes):
-            need(
-                isinstance(node.name, str) and 0 < len(node.name) <= 200, f"node {i}: name must be 1 to 200 characters"
-            )
+            need_name(node.name, f"node {i}")
             need(node.name not in names, f"node {node.name!r}: the name is used twice")
             names.add(node.name)
             for name in node.inputs:
@@ -89,6 +89,8 @@ class Network:
                 known.add(node.output)
         unused = sorted(set(self.tensors) - known)
         need(not unused, f"tensor {unused[:1]}: no node stores it")
+        work = sum(node.work(self.tensors) for node in self.nodes)
+        need(work <= MAX_WORK, f"network: {work} additions for an image, supported are up to {MAX_WORK}")
 
     def run(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         """Return every stored tensor, uint8 (images, channels, height, width), and the logits.

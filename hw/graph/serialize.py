@@ -13,7 +13,7 @@ from hw.graph.errors import NetworkError, need
 from hw.graph.network import MAX_NODES, Network
 from hw.graph.ops import Add, AveragePool, Concatenation, Convolution, Logits, MaxPool, Node, Padding
 from hw.graph.rescale import RANGES, Rescale
-from hw.graph.tensor import MAX_ELEMENTS, Tensor
+from hw.graph.tensor import MAX_TOTAL, MAX_WEIGHTS, Tensor
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -115,9 +115,14 @@ def graph_from_json(graph: Any, arrays: Arrays) -> Network:
         need(tensor.name not in tensors, f"tensor {tensor.name!r}: the name is used twice")
         tensors[tensor.name] = tensor
     left = dict(arrays)
-    nodes = tuple(_node(i, fields, tensors, left) for i, fields in enumerate(node_list))
+    nodes: list[Node] = []
+    weights = 0
+    for i, fields in enumerate(node_list):
+        nodes.append(node := _node(i, fields, tensors, left))
+        weights += node.weight.size if isinstance(node, Convolution | Logits) else 0
+        need(weights <= MAX_TOTAL, f"network: more than {MAX_TOTAL} weights")
     need(not left, f"network: unknown array {next(iter(left), '')!r:.40}")
-    network = Network(name, source, tensors, nodes)
+    network = Network(name, source, tensors, tuple(nodes))
     network.validate()
     return network
 
@@ -204,15 +209,16 @@ def _weight(reader: _Reader, i: int, arrays: Arrays) -> tuple[Alphabet, NDArray[
     shape = reader.integers("weight_shape", 4)
     size = 1
     for n in shape:
-        need(1 <= n <= MAX_ELEMENTS, f"{reader.where}: weight_shape {shape} must be positive")
+        need(1 <= n <= MAX_WEIGHTS, f"{reader.where}: weight_shape {shape} must be positive")
         size *= n
-    need(size <= MAX_ELEMENTS, f"{reader.where}: weight has more than {MAX_ELEMENTS} elements")
+    need(size <= MAX_WEIGHTS, f"{reader.where}: weight has more than {MAX_WEIGHTS} elements")
     count = size // shape[0]
     row_bytes = -(-count * alphabet.bits // 8)
     packed = _array(arrays, reader.where, f"{i}.weight", np.uint8, (shape[0], row_bytes))
     codes = unpack_codes(packed, count, alphabet.bits)
+    unused = 8 * row_bytes - count * alphabet.bits
     need(
-        bool(np.array_equal(pack_codes(codes, alphabet.bits), packed)),
+        not (packed[:, -1] >> (8 - unused)).any(),
         f"{reader.where}: the padding bits of the weight codes must be 0",
     )
     try:

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hw.graph.errors import need
+from hw.graph.errors import need, need_name
 
 MAX_SIZE = 4096
 """Largest number of channels, rows or columns."""
 
-MAX_ELEMENTS = 1 << 26
-"""Largest number of elements of a map or a weight."""
+MAX_ELEMENTS = 1 << 22
+"""Largest number of elements of a map."""
+
+MAX_WEIGHTS = 1 << 24
+"""Largest number of elements of a weight."""
+
+MAX_TOTAL = 1 << 26
+"""Largest number of elements of all maps of a network together, and of all its weights."""
+
+MAX_WORK = 1 << 32
+"""Largest number of additions for an image: what the reference does in less than half a minute."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +50,7 @@ class Tensor:
 
     def __post_init__(self) -> None:
         where = f"tensor {self.name!r:.80}"
-        need(isinstance(self.name, str) and 0 < len(self.name) <= 200, f"{where}: name must be 1 to 200 characters")
+        need_name(self.name, where)
         for field in ("channels", "height", "width", "bits", "zero_point", "exponent"):
             value = getattr(self, field)
             need(isinstance(value, int) and not isinstance(value, bool), f"{where}: {field} must be an integer")
@@ -60,6 +69,11 @@ class Tensor:
     def shape(self) -> tuple[int, int, int]:
         """(channels, height, width)."""
         return self.channels, self.height, self.width
+
+    @property
+    def elements(self) -> int:
+        """Number of elements."""
+        return self.channels * self.height * self.width
 
     @property
     def maximum(self) -> int:

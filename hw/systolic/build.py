@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -16,6 +15,7 @@ from hw.systolic.compiler import CompiledNetwork, compile_network
 from hw.systolic.config import EngineConfig
 from hw.systolic.shape import choose_config
 from hw.systolic.verilog import emit_verilog
+from hw.whole_file import write_whole
 
 FORMAT = 1
 
@@ -55,8 +55,9 @@ def generate(
     also: Sequence[Network] = (),
     config: EngineConfig | None = None,
     engine: Build | None = None,
+    reference: bytes | None = None,
 ) -> Build:
-    """Write a build folder: ``network.s3net``, ``engine.v``, ``program.hex`` and ``build.json``.
+    """Write a build folder: ``network.s3net``, ``engine.v``, ``program.hex``, ``reference.npz`` and ``build.json``.
 
     Parameters
     ----------
@@ -72,6 +73,8 @@ def generate(
         The engine, or ``None`` to choose one.
     engine : Build or None
         Take the engine of this build as it is; one bitstream then runs both networks.
+    reference : bytes or None
+        What becomes ``reference.npz``; without it the folder has none, also where an earlier build had one.
 
     Raises
     ------
@@ -96,29 +99,50 @@ def generate(
     out.mkdir(parents=True, exist_ok=True)
     (out / "build.json").unlink(missing_ok=True)
     save(network, out / "network.s3net")
-    _write(out / "engine.v", verilog)
+    write_whole(out / "engine.v", verilog)
     digits = config.word_bits // 4
-    _write(out / "program.hex", "".join(f"{word:0{digits}x}\n" for word in compiled.words))
-    _write(out / "build.json", json.dumps(_description(compiled, board, key), indent=2) + "\n")
+    write_whole(out / "program.hex", "".join(f"{word:0{digits}x}\n" for word in compiled.words))
+    if reference is None:
+        (out / "reference.npz").unlink(missing_ok=True)
+    else:
+        write_whole(out / "reference.npz", reference)
+    write_whole(out / "build.json", json.dumps(_description(compiled, board, key), indent=2) + "\n")
     return Build(out, board, compiled, verilog)
 
 
 def open_build(folder: Path) -> Build:
-    """Read a build folder; ``BuildError`` if it is not complete."""
+    """Read a build folder.
+
+    Raises
+    ------
+    BuildError
+        If it is not complete, or ``build.json`` is damaged.
+    NetworkError, CompileError
+        If the network is damaged, or another one than the engine is for.
+    """
     try:
-        description: dict[str, Any] = json.loads((folder / "build.json").read_text())
+        text = (folder / "build.json").read_text()
         verilog = (folder / "engine.v").read_text()
-        network = load(folder / "network.s3net")
-        if description["format"] != FORMAT:
-            raise BuildError(f"{folder}: build format {description['format']}, this program reads {FORMAT}")
-        config = EngineConfig.from_json(description["config"])
-        board = str(description["board"])
     except FileNotFoundError as error:
         name = Path(error.filename or "file").name
         raise BuildError(f"{folder}: not a build folder ({name} is missing); run shiftforge generate") from error
-    except (KeyError, TypeError, json.JSONDecodeError, OSError) as error:
+    except OSError as error:
+        raise BuildError(f"{error.filename}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise BuildError(f"{folder}: build.json or engine.v is not text; run shiftforge generate again") from error
+    try:
+        description: dict[str, Any] = json.loads(text)
+        if description["format"] != FORMAT:
+            raise BuildError(f"{folder}: build format {description['format']!r:.40}, this program reads {FORMAT}")
+        board = description["board"]
+        if not isinstance(board, str):
+            raise TypeError("field board is not a name")
+        config = EngineConfig.from_json(description["config"])
+    except BuildError:
+        raise
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise BuildError(f"{folder}: build.json is damaged ({error}); run shiftforge generate again") from error
-    return Build(folder, board, compile_network(network, config), verilog)
+    return Build(folder, board, compile_network(load(folder / "network.s3net"), config), verilog)
 
 
 def _description(compiled: CompiledNetwork, board: str, key: str) -> dict[str, Any]:
@@ -143,9 +167,3 @@ def _description(compiled: CompiledNetwork, board: str, key: str) -> dict[str, A
         ],
         "tools": {"amaranth": version("amaranth")},
     }
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text)
-    os.replace(temporary, path)

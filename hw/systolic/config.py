@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, get_type_hints
 
 from hw.graph import Alphabet
 
@@ -117,6 +117,10 @@ class EngineConfig:
             if not ok:
                 raise ValueError(f"engine configuration: {what}")
 
+        for name, kind in get_type_hints(type(self)).items():
+            value = getattr(self, name)
+            good = isinstance(value, kind) and isinstance(value, bool) == (kind is bool)
+            need(good, f"{name} must be of type {kind.__name__}, got {value!r:.40}")
         need(2 <= self.activation_bits <= 8, f"activation_bits must be 2..8, got {self.activation_bits}")
         need(self.rows >= 2 and self.rows % 2 == 0, f"rows must be even, got {self.rows}")
         need(
@@ -153,7 +157,7 @@ class EngineConfig:
             f"tile_cols must divide {self.cols}, got {self.tile_cols}",
         )
         need(
-            self.cols % self.columns_per_requantizer == 0 and _power_of_two(self.columns_per_requantizer),
+            _power_of_two(self.columns_per_requantizer) and self.cols % self.columns_per_requantizer == 0,
             f"columns_per_requantizer must be a power of two that divides {self.cols}, "
             f"got {self.columns_per_requantizer}",
         )

@@ -19,9 +19,9 @@ class LoadChecksum(wiring.Component):
 
     Ports
     -----
-    restart : in; a new program begins
+    restart : in; a new program begins, if lanes follow
     valid, lane : in; a lane of the program
-    intact : out; both sums are zero, as behind a whole program, and before any
+    intact : out; both sums were zero behind the last lane, as they are behind a whole program; also before any
 
     Latency
     -------
@@ -43,12 +43,16 @@ class LoadChecksum(wiring.Component):
         intact = Signal(init=1)
         late = Signal()
         # The second sum takes the first one a clock later, so that two adders do not follow one another.
-        m.d.sync += [intact.eq((first == 0) & (second == 0)), late.eq(self.valid)]
+        # Judged only behind a lane: an engine that starts its program again has the one that arrived last.
+        later = Signal()
+        m.d.sync += [late.eq(self.valid), later.eq(late)]
+        with m.If(later):
+            m.d.sync += intact.eq((first == 0) & (second == 0))
         with m.If(late):
             m.d.sync += second.eq(second + first)
         with m.If(self.valid):
             m.d.sync += first.eq(first + self.lane)
         with m.If(self.restart):
-            m.d.sync += [first.eq(0), second.eq(0), late.eq(0)]
+            m.d.sync += [first.eq(0), second.eq(0), late.eq(0), later.eq(0)]
         m.d.comb += self.intact.eq(intact)
         return m

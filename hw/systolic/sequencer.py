@@ -185,6 +185,7 @@ class Sequencer(wiring.Component):
         constants = Signal()
         weights_left = Signal(range(config.weight_words + 1))
         error = Signal(Error)
+        checked = Signal()
         busy = Signal()
         cluster = Signal(range(config.clusters))
         m.d.comb += [self.error.eq(error), self.busy.eq(busy), self.input_cluster.eq(cluster)]
@@ -299,8 +300,13 @@ class Sequencer(wiring.Component):
                         m.d.sync += error.eq(Error.OPCODE)
                         go_on("ERROR")
 
+                # A program whose head is damaged must not get past the check.
+                with m.If(~checked & (buffer[:4] != Opcode.HEADER)):
+                    m.d.sync += error.eq(Error.OPCODE)
+                    go_on("ERROR")
+
             with m.State("CHECK"):
-                m.d.sync += error.eq(check.error)
+                m.d.sync += [error.eq(check.error), checked.eq(1)]
                 go_on("FETCH")
                 with m.If(check.error != Error.NONE):
                     go_on("ERROR")

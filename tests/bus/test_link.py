@@ -36,6 +36,7 @@ class Board(Elaboratable):
         m.d.comb += [
             self.engine.run.eq(self.link.run),
             self.link.error.eq(self.engine.status.error),
+            self.link.busy.eq(self.engine.status.busy),
             self.link.cycles.eq(self.engine.status.cycles),
         ]
         wiring.connect(m, self.receiver.o, self.link.i)

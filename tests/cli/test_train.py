@@ -12,8 +12,13 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from s3train.config_file import ConfigError, read_config_file
+from s3train.data import DATASETS, load_digits
+from s3train.data.folder import FolderImages
+from s3train.runs import build
 
 runner = CliRunner()
+# Written out it would fill any memory.
+DOUBLING = "model: " + "".join(f"[&a{n} " for n in range(60)) + "x" + "".join(f", *a{n}]" for n in reversed(range(60)))
 ROOT = Path(__file__).parents[2]
 
 
@@ -54,6 +59,9 @@ def test_a_run_keeps_what_made_it(tmp_path):
         (["mlp", "--bits", "9"], ["s3 has 2 to 5 bits, got 9"]),
         (["mlp", "--activation-bits", "9"], ["2 to 8 bits, or 32", "got 9"]),
         (["mlp", "--recipe", "secret"], ["recipe 'secret' is unknown", "paper"]),
+        (["--config", "/dev/zero"], ["/dev/zero: not a file"]),
+        (["mlp", "--seed", "-1"], ["a seed is 0 to 16777215, got -1"]),
+        (["mlp", "--epochs", "0"], ["recipe field epochs is 0, supported are 1 to"]),
         (["mlp", "--data", "cifar100"], ["train.bin: cannot be read", "https://"]),
         (["mlp", "--resume"], ["no interrupted run here"]),
         (["mlp", "--teacher", "nowhere"], ["nowhere: no finished run here"]),
@@ -67,17 +75,38 @@ def test_bad_arguments_leave_nothing_behind(tmp_path, monkeypatch, arguments, wo
     assert not any(tmp_path.rglob("*"))
 
 
+def test_a_teacher_is_a_float_run_on_images_of_the_same_form(tmp_path):
+    assert train("mlp", "--epochs", 1, "--out", tmp_path / "s3").exit_code == 0
+    refused(
+        train("mlp", "--teacher", tmp_path / "s3", "--out", tmp_path / "run"),
+        "s3: a run with method s3, only a float run can be a teacher",
+    )
+    assert train("mlp", "--method", "float", "--epochs", 1, "--out", tmp_path / "float").exit_code == 0
+    config = tmp_path / "float" / "config.json"
+    images = FolderImages("imagenet", make_images(tmp_path / "imagenet"), 32)
+    config.write_text(config.read_text().replace('"digits"', '"imagenet"'))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(DATASETS, "imagenet", lambda folder: images)
+        patch.setattr("s3train.runs.build", lambda config, images: build(config, load_digits()))
+        refused(
+            train("mlp", "--teacher", tmp_path / "float", "--out", tmp_path / "run"),
+            "float: a run on imagenet, images (3, 32, 32) of 2 classes; digits has (1, 8, 8) of 10",
+        )
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("sedd: 3", "field sedd is unknown, supported are model"),
+        ("sedd: 3", "field 'sedd' is unknown, supported are model"),
         ("seed: three", "field seed is 'three', wanted is int"),
         ("seed: true", "field seed is True, wanted is int"),
         ("settings: {epochs: 1.5}", "field settings.epochs is 1.5, wanted is int"),
-        ("settings: {epoch: 1}", "field settings.epoch is unknown"),
+        ("settings: {epoch: 1}", "field settings.'epoch' is unknown"),
         ("settings: [1]", "settings must be a mapping"),
         ("- 1", "must be a mapping"),
         ("a: [", "not YAML"),
+        (DOUBLING, "field model is [["),
     ],
 )
 def test_bad_configuration_files_are_refused(tmp_path, text, words):
@@ -104,23 +133,33 @@ def test_a_full_disk_is_one_sentence_and_the_old_checkpoint_stays(tmp_path, monk
     fields["recipe"]["epochs"] = 3
     config.write_text(json.dumps(fields))
 
-    def full(*arguments, **options):
+    write = Path.write_bytes
+
+    def full(self, content):
+        if "last.ckpt" not in self.name:
+            return write(self, content)
+        write(self, content[:1000])
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("fsspec.implementations.local.LocalFileOpener.commit", full)
-    monkeypatch.setattr("fsspec.implementations.local.LocalFileOpener.write", full, raising=False)
-    refused(train("mlp", "--epochs", 3, "--out", tmp_path / "run"), "No space left on device")
+    monkeypatch.setattr(Path, "write_bytes", full)
+    refused(train("mlp", "--epochs", 3, "--out", tmp_path / "run"), "No space left on device", "last.ckpt")
     assert (tmp_path / "run" / "last.ckpt").read_bytes() == before
+    assert not list((tmp_path / "run").glob(".*"))
 
 
-def test_the_imagenet_recipe_takes_its_first_steps(tmp_path, monkeypatch):
+def make_images(home):
     rng = np.random.default_rng(0)
     for part in ("train", "val"):
         for name in ("ant", "bee"):
-            folder = tmp_path / "imagenet" / part / name
+            folder = home / part / name
             folder.mkdir(parents=True)
             for i in range(2):
                 Image.fromarray(rng.integers(0, 256, (90, 80, 3), dtype=np.uint8)).save(folder / f"{i}.jpeg")
+    return home
+
+
+def test_the_imagenet_recipe_takes_its_first_steps(tmp_path, monkeypatch):
+    make_images(tmp_path / "imagenet")
     text = (ROOT / "recipes" / "imagenet-resnet18.yaml").read_text()
     assert "batch: 256" in text and "epochs: 90" in text
     config = tmp_path / "c.yaml"

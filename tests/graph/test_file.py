@@ -97,6 +97,10 @@ def test_flipped_bytes_give_a_clear_error_or_a_sound_network():
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(NetworkError, match=r"nothing.s3net: cannot be read"):
         load(tmp_path / "nothing.s3net")
+    # A device has no size and no end.
+    for name in ("/dev/zero", str(tmp_path)):
+        with pytest.raises(NetworkError, match=f"{name}: not a file"):
+            load(name)
 
 
 @pytest.mark.parametrize("alphabet", [Alphabet.integer(8), Alphabet.s3(4, 3)])

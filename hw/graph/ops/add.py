@@ -40,6 +40,10 @@ class Add:
         most = np.full(source.channels, source.maximum)
         self.rescale.check_total(self.name, -most, most, (-other.zero_point, other.maximum))
 
+    def work(self, tensors: Tensors) -> int:
+        """Return the additions for an image."""
+        return tensors[self.output].elements
+
     def run(self, values: Values, tensors: Tensors) -> NDArray[np.uint8]:
         """Return the stored output (images, channels, height, width)."""
         acc = values[self.input].astype(np.int64) - tensors[self.input].zero_point

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw.graph.errors import need
-from hw.graph.ops.window import Padding, Tensors, Values, check_window, lookup, windows
+from hw.graph.ops.window import Padding, Tensors, Values, check_window, lookup, pooled
 from hw.graph.rescale import Rescale
 
 
@@ -52,8 +52,12 @@ class AveragePool:
         most = np.full(source.channels, elements * source.maximum)
         self.rescale.check_total(self.name, -most, most, (0, 0))
 
+    def work(self, tensors: Tensors) -> int:
+        """Return the additions for an image."""
+        return tensors[self.output].elements * self.kernel[0] * self.kernel[1]
+
     def run(self, values: Values, tensors: Tensors) -> NDArray[np.uint8]:
         """Return the stored output (images, channels, height, width)."""
         x = values[self.input].astype(np.int64) - tensors[self.input].zero_point
-        view = windows(x, self.kernel, self.stride, self.padding, 0)
-        return self.rescale.apply(view.sum(axis=(4, 5)), 0, tensors[self.output])
+        sums = pooled(x, self.kernel, self.stride, self.padding, np.add)
+        return self.rescale.apply(sums, 0, tensors[self.output])

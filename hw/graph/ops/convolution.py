@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from hw.graph.alphabet import Alphabet
 from hw.graph.errors import need
-from hw.graph.ops.window import Padding, Tensors, Values, check_window, lookup, windows
+from hw.graph.ops.window import Padding, Tensors, Values, blocks, check_window, lookup, windows
 from hw.graph.rescale import Rescale
-from hw.graph.tensor import MAX_ELEMENTS
+from hw.graph.tensor import MAX_WEIGHTS
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +91,10 @@ class Convolution:
         """Return the ends (C_out,) between which every partial sum of ``Σ w·u`` lies, for ``u`` up to ``maximum``."""
         return weight_bounds(self.weight, maximum)
 
+    def work(self, tensors: Tensors) -> int:
+        """Return the additions for an image."""
+        return tensors[self.output].height * tensors[self.output].width * self.weight.size
+
     def run(self, values: Values, tensors: Tensors) -> NDArray[np.uint8]:
         """Return the stored output (images, C_out, height, width)."""
         source, output = tensors[self.input], tensors[self.output]
@@ -101,11 +105,12 @@ class Convolution:
         acc = np.empty((images, out, height, width), np.int64)
         outs = out // self.groups
         for g in range(self.groups):
-            part = view[:, g * per_group : (g + 1) * per_group].transpose(0, 2, 3, 1, 4, 5)
-            columns = part.reshape(images * height * width, -1).astype(np.int32)
-            filters = self.weight[g * outs : (g + 1) * outs].reshape(outs, -1)
-            sums = columns.astype(np.int64) @ filters.T.astype(np.int64)
-            acc[:, g * outs : (g + 1) * outs] = sums.reshape(images, height, width, outs).transpose(0, 3, 1, 2)
+            channels, filters = slice(g * per_group, (g + 1) * per_group), slice(g * outs, (g + 1) * outs)
+            matrix = self.weight[filters].reshape(outs, -1).T.astype(np.int64)
+            for rows, columns in blocks(height, width, images * len(matrix)):
+                part = view[:, channels, rows, columns].transpose(0, 2, 3, 1, 4, 5)
+                sums = part.reshape(-1, len(matrix)) @ matrix
+                acc[:, filters, rows, columns] = sums.reshape(*part.shape[:3], outs).transpose(0, 3, 1, 2)
         r: NDArray[np.int64] | int = 0
         if self.residual is not None:
             r = values[self.residual].astype(np.int64) - tensors[self.residual].zero_point
@@ -118,12 +123,13 @@ def check_weight(node: str, weight: NDArray[np.int32], alphabet: Alphabet) -> No
         isinstance(weight, np.ndarray) and weight.dtype == np.int32 and weight.ndim == 4 and weight.size > 0,
         f"node {node!r}: weight must be a 32-bit integer array (C_out, C_in / groups, kh, kw)",
     )
-    need(weight.size <= MAX_ELEMENTS, f"node {node!r}: weight has more than {MAX_ELEMENTS} elements")
-    unknown = np.setdiff1d(weight, np.array(alphabet.values))
+    need(weight.size <= MAX_WEIGHTS, f"node {node!r}: weight has more than {MAX_WEIGHTS} elements")
+    unknown = weight[~np.isin(weight, np.array(alphabet.values), kind="table")]
     need(not unknown.size, f"node {node!r}: weight {unknown[:1]} is not in the alphabet {alphabet} {alphabet.values}")
 
 
 def weight_bounds(weight: NDArray[np.int32], maximum: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the ends of all partial sums of ``Σ w·u`` per filter, 0 included."""
-    rows = weight.reshape(len(weight), -1).astype(np.int64)
-    return np.minimum(rows, 0).sum(axis=1) * maximum, np.maximum(rows, 0).sum(axis=1) * maximum
+    rows = weight.reshape(len(weight), -1)
+    low, high = np.minimum(rows, 0), np.maximum(rows, 0)
+    return low.sum(axis=1, dtype=np.int64) * maximum, high.sum(axis=1, dtype=np.int64) * maximum

@@ -74,6 +74,10 @@ class Logits:
             f"node {self.name!r}: a logit can pass 32 bits",
         )
 
+    def work(self, tensors: Tensors) -> int:
+        """Return the additions for an image."""
+        return self.weight.size
+
     def run(self, values: Values, tensors: Tensors) -> NDArray[np.int32]:
         """Return the logits (images, classes)."""
         x = values[self.input].astype(np.int64) - tensors[self.input].zero_point

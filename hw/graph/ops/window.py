@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +10,13 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from hw.graph.errors import need
-from hw.graph.tensor import MAX_SIZE, Tensor
+from hw.graph.tensor import MAX_ELEMENTS, MAX_SIZE, Tensor
 
 Values = Mapping[str, NDArray[np.uint8]]
 Tensors = Mapping[str, Tensor]
+
+BLOCK = 1 << 22
+"""Elements of windows that are copied at once."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,17 @@ def check_window(
         )
         got = (size + sum(pad) - k) // step + 1 if size + sum(pad) >= k else 0
         need(got == want, f"node {node!r}: the output's {name} is {want}, the window gives {got}")
+    padded = source.channels * (source.height + sum(pads[0])) * (source.width + sum(pads[1]))
+    need(padded <= 4 * MAX_ELEMENTS, f"node {node!r}: the padded map has more than {4 * MAX_ELEMENTS} elements")
+
+
+def blocks(height: int, width: int, elements: int) -> Iterator[tuple[slice, slice]]:
+    """Yield (rows, columns) that cover a map in parts whose windows, of ``elements`` each, take little memory."""
+    columns = max(1, min(width, BLOCK // elements))
+    rows = max(1, BLOCK // (elements * columns))
+    for top in range(0, height, rows):
+        for left in range(0, width, columns):
+            yield slice(top, top + rows), slice(left, left + columns)
 
 
 def windows(
@@ -63,3 +77,19 @@ def windows(
     padded = np.pad(x, pads, mode="wrap") if circular else np.pad(x, pads, constant_values=outside)
     view = sliding_window_view(padded, kernel, axis=(2, 3))
     return view[:, :, :: stride[0], :: stride[1]]
+
+
+def pooled(
+    x: NDArray[np.int64], kernel: tuple[int, int], stride: tuple[int, int], padding: Padding, reduce: np.ufunc
+) -> NDArray[np.int64]:
+    """Return (images, channels, out_height, out_width): every window reduced, columns first; 0 is outside the map."""
+    pads = ((0, 0), (0, 0), (padding.top, padding.bottom), (padding.left, padding.right))
+    x = np.pad(x, pads)
+    for axis, k, step in ((2, kernel[0], stride[0]), (3, kernel[1], stride[1])):
+        x = np.moveaxis(x, axis, -1)
+        end = (x.shape[-1] - k) // step * step + 1
+        total = x[..., :end:step].copy()
+        for i in range(1, k):
+            reduce(total, x[..., i : i + end : step], out=total)
+        x = np.moveaxis(total, -1, axis)
+    return x
