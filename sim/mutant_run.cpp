@@ -1,4 +1,5 @@
-// Runs the jobs of a file on every mutant of an engine and prints what was seen: one line a mutant, one word a job.
+// Runs the jobs of a file on an engine as it is and on its mutants, and prints for each mutant which job noticed it
+// first, or -1. What the engine as it is answers is written to the standard error, a line a job.
 //
 // A job is a program, images, and how the streams pause. What is seen: whether the program and the images are taken,
 // and in how many clocks where the streams never pause; every masked write into memory, every logit, every class; the
@@ -138,8 +139,8 @@ int main(int argc, char** argv) {
         job.clocks = number(file), job.answers = number(file), job.stall = number(file), job.stop_after = number(file);
         job.program = bytes(file), job.images = bytes(file);
     }
-    for (int mutant = atoi(argv[2]); mutant <= atoi(argv[3]); mutant++) {
-        printf("%d", mutant);
+    std::vector<uint64_t> as_it_is;
+    for (int next = atoi(argv[2]), mutant = 0; mutant <= atoi(argv[3]); mutant = next++) {
         // A fresh engine, whose memories are what they are after power-up.
         VerilatedContext context;
         Vengine engine(&context);
@@ -147,12 +148,17 @@ int main(int argc, char** argv) {
         engine.rst = 1, engine.run = 0, engine.PORT(image, valid) = 0;
         for (int i = 0; i < 4; i++) edge(engine);
         engine.rst = 0;
-        FILE* answers_to = mutant ? nullptr : stderr;
-        for (const Job& job : jobs) {
-            printf(" %016llx", (unsigned long long)run(engine, job, answers_to));
-            if (answers_to) fprintf(answers_to, " %d\n", int(engine.status >> 1 & 7));
+        int noticed = -1;
+        for (size_t i = 0; i < jobs.size() && noticed < 0; i++) {
+            uint64_t seen = run(engine, jobs[i], mutant ? nullptr : stderr);
+            if (!mutant) {
+                fprintf(stderr, " %d\n", int(engine.status >> 1 & 7));
+                as_it_is.push_back(seen);
+            } else if (seen != as_it_is[i]) {
+                noticed = int(i);
+            }
         }
-        printf("\n");
+        if (mutant) printf("%d\n", noticed);
         fflush(stdout);
     }
     return 0;

@@ -156,16 +156,18 @@ def compile_mutants(mutants: Mutants, config: EngineConfig, folder: Path) -> Pat
     return program
 
 
-def run_jobs(program: Path, jobs: Sequence[Job], first: int, last: int) -> tuple[list[list[str]], list[list[int]]]:
-    """Run jobs on the mutants ``first`` to ``last``.
+def run_jobs(
+    program: Path, jobs: Sequence[Job], first: int, last: int, *, limit: int = 3600
+) -> tuple[list[int | None], list[list[int]]]:
+    """Run jobs on the engine as it is, and on the mutants ``first`` to ``last``, each until a job notices it.
 
     Returns
     -------
-    list of list of str
-        What was seen of a mutant: a digest for every job.
+    list of int or None
+        Which job noticed a mutant: what it saw differs from what it saw of the engine as it is. ``None``: no job did.
     list of list of int
-        The answers of the engine as it is (mutant 0): of every job, what came out in its order, logits, class and
-        clocks of every image, and the error code at the end.
+        The answers of the engine as it is: of every job, what came out in its order, logits, class and clocks of every
+        image, and the error code at the end.
     """
     packed = struct.pack("<I", len(jobs))
     for job in jobs:
@@ -176,9 +178,58 @@ def run_jobs(program: Path, jobs: Sequence[Job], first: int, last: int) -> tuple
         file = Path(name) / "jobs"
         file.write_bytes(packed)
         answer = subprocess.run(
-            [program, file, str(first), str(last)], capture_output=True, text=True, check=False
+            [program, file, str(first), str(last)], capture_output=True, text=True, check=False, timeout=limit
         )
-    lines = [line.split()[1:] for line in answer.stdout.splitlines()]
+    lines = [int(line) for line in answer.stdout.splitlines()]
     if answer.returncode or len(lines) != last - first + 1:
         raise SimulatorError(f"the simulation of the mutants failed: {answer.stderr[-300:] or answer.returncode}")
-    return lines, [[int(word) for word in line.split()] for line in answer.stderr.splitlines()]
+    noticed = [None if line < 0 else line for line in lines]
+    return noticed, [[int(word) for word in line.split()] for line in answer.stderr.splitlines()]
+
+
+def proved_equivalent(mutants: Mutants, mutant: Mutant) -> bool:
+    """Return whether Yosys proves that a mutant does the same as the engine, in all runs.
+
+    Registers and memories are cut out of both: what they hold becomes an input, what they get an output. If all outputs
+    are equal for all inputs, then from equal contents both have equal contents in the next clock, and so for ever.
+    """
+    command = re.sub(r"-ctrl \S+ \S+ \S+ ", "", mutant.command)
+    halves = [
+        _without_registers(
+            *yosys(
+                f"read_rtlil base.il\n{change}\nmemory_collect\nmemory_share\nopt_clean\nexpose -evert t:$mem_v2\n"
+                f"rename {MODULE} {name}\nwrite_rtlil out.il\n",
+                {"base.il": mutants.netlist},
+                ["out.il"],
+            )
+        )
+        for name, change in (("gold", ""), ("gate", command))
+    ]
+    (answer,) = yosys(
+        "read_rtlil gold.il\nread_rtlil gate.il\nmiter -equiv -flatten gold gate miter\nhierarchy -top miter\n"
+        "opt_expr\nopt_merge\nopt_clean\ntee -q -o answer.txt sat -timeout 120 -prove trigger 0 miter\n",
+        {"gold.il": halves[0], "gate.il": halves[1]},
+        ["answer.txt"],
+    )
+    return "no model found: SUCCESS!" in answer
+
+
+_REGISTER = re.compile(r"^  cell \$dff (\S+)\n((?:    .*\n)*?)  end\n", re.MULTILINE)
+
+
+def _without_registers(netlist: str) -> str:
+    """Return RTLIL in which every register's output is an input of the module, and its input an output."""
+    ports = 1_000_000
+
+    def cut(match: re.Match[str]) -> str:
+        nonlocal ports
+        name, body = match[1].lstrip("\\$"), match[2]
+        ports += 2
+        fields = dict(re.findall(r"(?:connect|parameter) \\(\w+) (.*)\n", body))
+        width = fields["WIDTH"]
+        return (
+            f"  wire width {width} input {ports} \\held.{name}\n  wire width {width} output {ports + 1} \\next.{name}\n"
+            f"  connect {fields['Q']} \\held.{name}\n  connect \\next.{name} {fields['D']}\n"
+        )
+
+    return _REGISTER.sub(cut, netlist)

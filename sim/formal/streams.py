@@ -10,15 +10,16 @@ from amaranth import Cat, Const, Mux, Signal, Value
 from hw.bus.frame_link import FrameLink
 from hw.bus.lane_splitter import LaneSplitter
 from hw.bus.uart import UartReceiver, UartTransmitter
-from hw.systolic.config import EngineConfig
+from hw.graph import Alphabet
+from hw.systolic.config import EngineConfig, MemoryKind
 from hw.systolic.image_loader import ImageLoader
 from hw.systolic.logit_output import LogitOutput
 from hw.systolic.stream_register import StreamRegister
 from sim.formal.harness import Harness, inside
 from sim.formal.prove import Mode, Theorem
 
-COUNT_BITS = 8
-"""Items are counted modulo 256, so "the n-th item" is any item."""
+COUNT_BITS = 4
+"""Items are counted modulo 16, so "the n-th item" is any item."""
 
 
 def keeps(h: Harness, stream: Any, unless: Value | None = None) -> Value:
@@ -183,8 +184,95 @@ def logit_output_harness(
     return h
 
 
-THEOREMS = (
-    Theorem("a stream register keeps its stream's rule and every value", stream_register_harness, Mode.INDUCTION, 3),
-    Theorem("the lane splitter keeps its stream's rule and every lane", lane_splitter_harness, Mode.INDUCTION, 3),
-    Theorem("a UART receives the bytes that a UART sends", lambda: uart_harness(4), Mode.BOUNDED, 100),
-)
+def image_loader_harness(config: EngineConfig, loader: Callable[[EngineConfig], ImageLoader] = ImageLoader) -> Harness:
+    """A program's words have all lanes that were taken, in their order, and no others."""
+    h = Harness()
+    m = h.module
+    m.submodules.dut = dut = loader(config)
+    m.d.comb += dut.raw.eq(1)
+    source(h, dut.image, "image")
+    takes = dut.image.valid & dut.image.ready
+    taken = counted(h, takes, "taken")
+    words = counted(h, dut.write_enable, "words")
+    history = [dut.image.payload]
+    for lane in range(config.rows):
+        history.append(remembered(h, takes, history[-1], f"lane{lane}"))
+    h.claim("a program is always taken", dut.image.ready)
+    whole = h.past(takes & (taken % config.rows == config.rows - 1))
+    h.claim("a word is written when all its lanes are there, and only then", dut.write_enable == whole)
+    h.claim("it has the last lanes, the oldest lowest", ~dut.write_enable | (dut.write_data == Cat(*history[:0:-1])))
+    h.claim("words lie one behind another", ~dut.write_enable | (dut.write_address[:COUNT_BITS] == words))
+    return h
+
+
+def frame_link_harness(link: Callable[..., FrameLink] = FrameLink) -> Harness:
+    """Both outgoing streams keep their rule, and every byte of a payload is handed on once.
+
+    The engine is one that keeps its streams' rules, and whose error code and clocks do not change while they are told;
+    no frame expires (a frame that does is given up, with what is offered).
+    """
+    h = Harness()
+    m = h.module
+    fragment, signals = inside(dut := link(timeout_bits=6))
+    m.submodules.dut = fragment
+    source(h, dut.i, "i")
+    source(h, dut.logits, "logits")
+    source(h, dut.klass, "klass")
+    h.drive(dut.o.ready, "o_ready")
+    h.drive(dut.image.ready, "image_ready")
+    m.d.comb += [dut.error.eq(h.constant(3, "error")), dut.cycles.eq(h.constant(32, "cycles"))]
+    h.assume(~signals["expired"])
+    h.claim("a reply's byte is kept until it is taken", keeps(h, dut.o))
+    hands = dut.image.valid & (dut.image.ready | signals["failed"])
+    dropped = signals["failed"]
+    h.claim("a byte for the engine is kept until it is taken", keeps(h, dut.image, dropped))
+    h.claim("what the engine took was offered by the host", ~dut.image.valid | dut.i.valid)
+    h.claim("it is the host's byte", ~dut.image.valid | (dut.image.payload == dut.i.payload))
+    h.claim("a byte that was handed on is taken from the host in the next clock", ~h.past(hands) | dut.i.ready)
+    h.claim("one byte at a time", ~h.past(hands) | ~dut.image.valid)
+    return h
+
+
+def logits_config(*, registered: bool) -> EngineConfig:
+    """Return a small engine for the proof of its logits."""
+    return EngineConfig(
+        rows=4, cols=1, activation_bits=8, alphabet=Alphabet.s3(2), acc_width=8, scaled_width=4, output_shift=2,
+        max_scale_shift=0, min_residual_shift=0, max_residual_shift=0, columns_per_requantizer=1, psum_depth=16,
+        constant_depth=1, memory_words=64, memory=MemoryKind.BLOCK, registered_ram=registered, argmax=False,
+        tile_cols=1,
+    )  # fmt: skip
+
+
+THEOREMS = {
+    "stream register": Theorem(
+        "a stream register keeps its stream's rule and every value", stream_register_harness, Mode.INDUCTION, 3
+    ),
+    "lane splitter": Theorem(
+        "the lane splitter keeps its stream's rule and every lane", lane_splitter_harness, Mode.INDUCTION, 3
+    ),
+    "program loader": Theorem(
+        "a program is stored as it was sent",
+        lambda: image_loader_harness(logits_config(registered=True)),
+        Mode.BOUNDED,
+        16,
+    ),
+    "frame link": Theorem("the link keeps its streams' rules and hands on every byte once", frame_link_harness,
+                          Mode.BOUNDED, 24),
+    "logits": Theorem(
+        "logits leave in the order in which they came, each once",
+        lambda: logit_output_harness(logits_config(registered=False), 4),
+        Mode.BOUNDED,
+        12,
+    ),
+    "logits, registered": Theorem(
+        "logits leave in the order in which they came, each once, with a register behind the buffer",
+        lambda: logit_output_harness(logits_config(registered=True), 4),
+        Mode.BOUNDED,
+        12,
+    ),
+    "UART": Theorem("a UART receives the bytes that a UART sends", lambda: uart_harness(4), Mode.BOUNDED, 92),
+}  # fmt: skip
+"""Of every stream."""
+
+QUICK = ("stream register", "lane splitter", "program loader", "frame link", "logits")
+"""Those that take a few seconds each."""
