@@ -16,7 +16,7 @@ LOGIT = data.StructLayout({"value": signed(32), "last": 1})
 """A logit; ``last`` marks the last class of an image."""
 
 DEPTH = 64
-"""Logits that fit the buffer; a power of two."""
+"""Logits that fit the engine's buffer."""
 
 NO_CLASS = 0xFFFF
 """The class of an engine without ``argmax``: it is left to the host."""
@@ -24,6 +24,13 @@ NO_CLASS = 0xFFFF
 
 class LogitOutput(wiring.Component):
     """Buffers the logits, counts them, and finds the class.
+
+    Parameters
+    ----------
+    config : EngineConfig
+        Shape of the engine.
+    depth : int
+        Logits that fit the buffer; a power of two.
 
     Ports
     -----
@@ -35,8 +42,9 @@ class LogitOutput(wiring.Component):
     klass : stream of unsigned(16), out: index of the largest logit, the lowest one wins ties
     """
 
-    def __init__(self, config: EngineConfig) -> None:
+    def __init__(self, config: EngineConfig, depth: int = DEPTH) -> None:
         self.config = config
+        self.depth = depth
         super().__init__(
             {
                 "restart": In(1),
@@ -68,7 +76,7 @@ class LogitOutput(wiring.Component):
         # A clock late, which does not matter: tiles of logits are further apart than that.
         room = Signal()
         m.d.comb += self.room.eq(room)
-        m.d.sync += room.eq((level < DEPTH - self.config.columns_per_requantizer) & ~klass_valid)
+        m.d.sync += room.eq((level < self.depth - self.config.columns_per_requantizer) & ~klass_valid)
         m.d.sync += finished.eq(take & (left == 1))
         with m.If(take):
             m.d.sync += [left.eq(left - 1), some.eq(left != 1)]
@@ -92,11 +100,11 @@ class LogitOutput(wiring.Component):
 
     def _buffer(self, m: Module, token: Signal, take: Signal) -> Value:
         """Put logits into a ring in block RAM and bring them out one by one; return how many are in it."""
-        memory = Memory(shape=LOGIT.size, depth=DEPTH, init=[], attrs=NO_COLLISION)
+        memory = Memory(shape=LOGIT.size, depth=self.depth, init=[], attrs=NO_COLLISION)
         m.submodules.buffer = memory
         write, read = memory.write_port(), memory.read_port()
         # The read side sees a write a clock late, when the memory holds it.
-        into, written, taken = Signal(range(DEPTH)), Signal(range(DEPTH)), Signal(range(DEPTH))
+        into, written, taken = Signal(range(self.depth)), Signal(range(self.depth)), Signal(range(self.depth))
         reading, full = Signal(), Signal()
         out = read.data
         if self.config.registered_ram:

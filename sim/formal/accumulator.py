@@ -1,0 +1,91 @@
+"""Partial sums: what leaves the accumulator is the sum of all passes of the same output pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from amaranth import Const, Mux, Signal, Value
+from amaranth.hdl import signed
+
+from hw.graph import Alphabet
+from hw.systolic import timing
+from hw.systolic.accumulator import Accumulator
+from hw.systolic.config import EngineConfig, MemoryKind
+from sim.formal.harness import Harness
+from sim.formal.prove import Mode, Theorem
+
+
+def smallest_config() -> EngineConfig:
+    """Return the least engine whose accumulators also join two image planes."""
+    return EngineConfig(
+        rows=8, cols=1, activation_bits=4, alphabet=Alphabet.s3(2), acc_width=10, scaled_width=14, output_shift=2,
+        max_scale_shift=2, min_residual_shift=0, max_residual_shift=0, columns_per_requantizer=1, psum_depth=16,
+        constant_depth=2, memory_words=64, memory=MemoryKind.BLOCK, tile_rows=2, tile_cols=1, image_planes=2,
+    )  # fmt: skip
+
+
+def accumulator_harness(
+    config: EngineConfig, accumulator: Callable[[EngineConfig], Accumulator] = Accumulator
+) -> Harness:
+    """Follow one output pixel, which the prover chooses, through passes over as many pixels as it likes.
+
+    The first pass begins in the first clock that has a slot; later ones may begin anew or add. The slots of one pixel
+    are ``timing.PSUM_LOOP`` clocks apart, and a pass that adds has no more pixels than the one before.
+    """
+    h = Harness()
+    m = h.module
+    m.submodules.dut = dut = accumulator(config)
+    valid, start, first, shift = (h.free(1, name) for name in ("valid", "start", "first", "shift"))
+    sums = h.free(len(dut.sums[0]), "sum")
+    m.d.comb += [
+        dut.slot.valid.eq(valid), dut.slot.start.eq(start), dut.slot.first.eq(first), dut.slot.shift.eq(shift),
+        dut.sums[0].eq(sums),
+    ]  # fmt: skip
+    bits = (config.psum_depth - 1).bit_length()
+    pixel, before = Signal(bits), Signal(bits)
+    first_pass, has_begun = Signal(), Signal()
+    m.d.comb += pixel.eq(Mux(start, 0, before + 1))
+    with m.If(valid):
+        m.d.sync += [before.eq(pixel), has_begun.eq(1), first_pass.eq(first)]
+    # The first slot starts a first pass; the flag is the same for all slots of a pass.
+    h.assume(~valid | has_begun | (start & first))
+    h.assume(~valid | start | (first == first_pass))
+    h.assume(~(valid & ~start & (before == config.psum_depth - 1)))
+    chosen = h.constant(bits, "chosen")
+    hit = valid & (pixel == chosen)
+    known = Signal()
+    with m.If(hit):
+        m.d.sync += known.eq(1)
+    h.assume(~hit | first | known)
+    h.assume(~hit | ~_any(h.past(hit, clocks) for clocks in range(1, timing.PSUM_LOOP)))
+
+    # The sum comes three clocks behind its slot, the partial sum one clock later.
+    total = Signal(signed(config.acc_width))
+    now, new, moved = (h.past(value, 3) for value in (hit, first, shift))
+    stored = Mux(moved, total << config.activation_bits, total)
+    with m.If(now):
+        m.d.sync += total.eq(Mux(new, 0, stored) + sums.as_signed())
+    h.claim("the partial sum is the sum of all passes", ~h.past(now) | (dut.psums[0] == total))
+    h.claim("it stays until the next slot", h.past(_late(h, valid), 1) | h.begins | (dut.psums[0] == h.past(dut.psums[0])))
+    return h
+
+
+def _late(h: Harness, valid: Value) -> Value:
+    return h.past(valid, 3)
+
+
+def _any(values: object) -> Value:
+    result: Value = Const(0)
+    for value in values:  # type: ignore[attr-defined]
+        result = result | value
+    return result
+
+
+def theorem(accumulator: Callable[[EngineConfig], Accumulator] = Accumulator, clocks: int = 16) -> Theorem:
+    """Return the theorem for the least engine."""
+    return Theorem(
+        "a partial sum is the sum of all passes of its output pixel",
+        lambda: accumulator_harness(smallest_config(), accumulator),
+        Mode.BOUNDED,
+        clocks,
+    )
