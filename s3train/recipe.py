@@ -38,6 +38,8 @@ class Recipe:
         Label smoothing of the loss.
     distillation, temperature : float
         Share of the loss that is the distance to a teacher's softened classes, and the softening.
+    features : float
+        Weight of the distance to the float twin's features, see :mod:`s3train.feature_distillation`.
     from_twin : bool
         Start from the weights of the float twin instead of at random.
     rise : float
@@ -63,6 +65,7 @@ class Recipe:
     smoothing: float = 0.1
     distillation: float = 0.0
     temperature: float = 4.0
+    features: float = 0.0
     from_twin: bool = False
     rise: float = 0.2
     precision: str = "32-true"
