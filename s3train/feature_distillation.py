@@ -45,12 +45,11 @@ def watch_features(model: nn.Module) -> Iterator[Features]:
 
 
 def feature_distance(found: Features, wanted: Features) -> Tensor:
-    """Return the share of the wanted features' variance that is missed, the mean over all maps.
+    """Return how much of the wanted features is missed: ``‖x - y‖² / ‖y‖²`` of a map, the mean over all maps.
 
-    For one map it is ``Σ(x - y)² / Σ(y - ȳ)²`` with ``ȳ`` the channel's mean in the batch: 0 for equal maps, 1 for the
-    channels' means, and every map counts the same, whatever its size. No adapter stands between the two (FitNets,
-    Romero et al., 2015, need one): the networks have the same channels. The channels should also be equally large, for
-    the next layer's integer weights have no scale for an input channel.
+    0 for equal maps, 1 for a network that gives zeros; every map counts the same, whatever its size. No adapter stands
+    between the two (FitNets, Romero et al., 2015, need one): the networks have the same channels. The channels should
+    also be equally large, for the next layer's integer weights have no scale for an input channel.
 
     Parameters
     ----------
@@ -71,8 +70,6 @@ def feature_distance(found: Features, wanted: Features) -> Tensor:
         if name not in found or found[name].shape != y.shape:
             have = f"has shape {tuple(found[name].shape)}" if name in found else "is missing"
             raise ValueError(f"the features before layer {name}, in the twin {tuple(y.shape)}, {have} in the network")
-        x, y = found[name].float(), y.detach().float()
-        others = [axis for axis in range(y.ndim) if axis != 1]
-        spread = (y - y.mean(dim=others, keepdim=True)).square().sum()
-        shares.append((x - y).square().sum() / spread.clamp_min(1e-12))
+        missed, whole = (torch.linalg.vector_norm(t, dtype=torch.float32) for t in (found[name] - y, y))
+        shares.append((missed / whole.clamp_min(1e-6)).square())
     return torch.stack(shares).mean()
