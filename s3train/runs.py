@@ -134,12 +134,12 @@ def open_run(out: Path, config: RunConfig, *, write: bool = True) -> TrainResult
     Of several processes that share a run only one may ``write``.
     """
     out.mkdir(parents=True, exist_ok=True)
-    want = json.loads(json.dumps(asdict(config)))
     file = out / _CONFIG
     if file.exists():
         try:
-            same = json.loads(file.read_text()) == want
-        except ValueError:
+            # Read, so that a run from before a setting existed has the setting's default, with which it was made.
+            same = read_config(out) == config
+        except RunError:
             same = False
         if same and (out / _RESULT).exists():
             return TrainResult(out, **json.loads((out / _RESULT).read_text()))
@@ -149,7 +149,7 @@ def open_run(out: Path, config: RunConfig, *, write: bool = True) -> TrainResult
             shutil.rmtree(out / "logs", ignore_errors=True)
     if not write:
         return None
-    write_json(file, want)
+    write_json(file, asdict(config))
     packages = ("torch", "lightning", "numpy", "safetensors", "amaranth")
     versions = {name: importlib.metadata.version(name) for name in packages}
     write_json(out / "versions.json", {"python": platform.python_version(), **versions})
