@@ -20,7 +20,7 @@ def run(
     ] = None,
     method: Annotated[
         str | None,
-        typer.Option(help="s3 (default), denseshift, deepshift_q, deepshift_ps, apot, uniform, or float for the twin"),
+        typer.Option(help="s3 (default), s3_tied, denseshift, deepshift_q, deepshift_ps, apot, uniform, or float"),
     ] = None,
     bits: Annotated[int | None, typer.Option(help="bits of a weight, 3 unless said")] = None,
     activation_bits: Annotated[int | None, typer.Option(help="bits of an activation, 2 to 8 (default), or 32")] = None,

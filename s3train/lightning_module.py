@@ -8,11 +8,11 @@ from typing import Any
 import lightning
 import torch
 from torch import Tensor, nn
-from torch.fx.experimental.optimization import fuse
 from torch.nn import functional
 from torch.nn.utils import parametrize
 from torchmetrics.classification import MulticlassAccuracy
 
+from s3train.distillation import Distillation
 from s3train.layers import ActivationQuantizer, ShiftBlock
 from s3train.recipe import Recipe
 from s3train.reparam import dense_weight_regularizer, weight_methods
@@ -34,6 +34,8 @@ class TrainingModule(lightning.LightningModule):
         Gives the classes that the loss's share ``recipe.distillation`` wants.
     logits_scale : float
         How much larger the logits of integer weights are at the start.
+    twin : Module or None
+        The float network that the model was made of; its features are wanted if ``recipe.features`` is not 0.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class TrainingModule(lightning.LightningModule):
         classes: int,
         teacher: nn.Module | None = None,
         logits_scale: float = 20.0,
+        twin: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.model = model
@@ -52,8 +55,8 @@ class TrainingModule(lightning.LightningModule):
         self.log_temperature = nn.Parameter(torch.tensor(math.log(logits_scale) if self.shifted else 0.0))
         self.log_temperature.requires_grad_(self.shifted)
         self.accuracy = MulticlassAccuracy(classes, average="micro")
-        # Not a submodule: it is neither trained nor kept in checkpoints.
-        self._teacher = [_for_answers(teacher)] if teacher is not None else []
+        # Its networks are no submodules: they are neither trained nor kept in checkpoints.
+        self._distillation = Distillation(model, recipe, teacher, twin)
         self.watch = Watch(model)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -65,26 +68,16 @@ class TrainingModule(lightning.LightningModule):
         """Return the loss of a batch; a loss that is not a number ends the run."""
         images, labels = batch
         recipe = self.recipe
-        with parametrize.cached():
+        with parametrize.cached(), self._distillation.watch() as features:
             logits = self(images)
         loss = functional.cross_entropy(logits, labels, label_smoothing=recipe.smoothing)
-        if self._teacher and recipe.distillation:
-            loss = torch.lerp(loss, self._distance(logits, images), recipe.distillation)
+        loss = self._distillation(loss, logits, features, _channels_last(images))
         if not torch.isfinite(loss):
             raise FloatingPointError(self._not_finite(loss, images))
         self.log("loss", loss, prog_bar=True)
         if self.shifted and recipe.regularizer:
             loss = loss + recipe.regularizer * dense_weight_regularizer(self.model)
         return loss
-
-    def _distance(self, logits: Tensor, images: Tensor) -> Tensor:
-        """Return ``τ²·KL`` of the teacher's softened classes and the model's (Hinton et al., 2015)."""
-        tau = self.recipe.temperature
-        with torch.no_grad():
-            answers = self._teacher[0].to(images.device)(_channels_last(images))
-            wanted = functional.log_softmax(answers.float() / tau, dim=1)
-        found = functional.log_softmax(logits / tau, dim=1)
-        return functional.kl_div(found, wanted, reduction="batchmean", log_target=True) * tau**2
 
     def _not_finite(self, loss: Tensor, images: Tensor) -> str:
         """Return a sentence that names the first layer with a value that is not finite."""
@@ -161,12 +154,6 @@ class TrainingModule(lightning.LightningModule):
 def _channels_last(images: Tensor) -> Tensor:
     """Return the images in the memory format in which convolutions are fastest; all later tensors follow it."""
     return images.contiguous(memory_format=torch.channels_last) if images.ndim == 4 else images
-
-
-def _for_answers(teacher: nn.Module) -> nn.Module:
-    """Return a float model for evaluation only, its batch norms folded into its convolutions."""
-    fused: nn.Module = fuse(teacher.eval()).requires_grad_(False)
-    return fused
 
 
 class Cycle:

@@ -40,6 +40,8 @@ class Recipe:
     latent_lr, latent_std, gate_offset : float
         Peak learning rate of the latents, their initial spread, and the initial mean of S3's sparse latents in units
         of it. What decides is rate over spread (about 100): otherwise signs stay where they started.
+    tied : bool
+        Method ``s3`` has one number a weight instead of free latents, see :class:`s3train.reparam.TiedS3`.
     root : bool
         S3's gradient through DenseShift's √ instead of the power.
     regularizer : float
@@ -55,6 +57,8 @@ class Recipe:
         Label smoothing of the loss.
     distillation, temperature : float
         Share of the loss that is the distance to a teacher's softened classes, and the softening.
+    features : float
+        Weight of the distance to the float twin's features, see :mod:`s3train.feature_distillation`.
     from_twin : bool
         Start from the weights of the float twin instead of at random.
     rise : float
@@ -73,6 +77,7 @@ class Recipe:
     latent_lr: float = 1.0
     latent_std: float = 0.01
     gate_offset: float = 2.0
+    tied: bool = False
     root: bool = False
     regularizer: float = 1e-3
     exponent_lr: float = 0.01
@@ -81,6 +86,7 @@ class Recipe:
     smoothing: float = 0.1
     distillation: float = 0.0
     temperature: float = 4.0
+    features: float = 0.0
     from_twin: bool = False
     rise: float = 0.2
     precision: str = "32-true"
@@ -161,6 +167,7 @@ def choose_recipe(data: str, method: str = "s3", name: str = "default", **change
     settings.update({key: value for key, value in changes.items() if value is not None})
     twin = settings.get("from_twin", False)
     settings.setdefault("lr", Recipe.lr if twin else _RANDOM_LR.get(data, Recipe.lr))
+    settings.setdefault("tied", twin and method == "s3")
     rate = _TWIN_RATE if twin else _RANDOM_RATE
     settings.setdefault("latent_lr", rate * settings.get("latent_std", Recipe.latent_std))
     return Recipe(**settings)

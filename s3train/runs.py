@@ -112,17 +112,18 @@ def build(config: RunConfig, data: ImageData, twin: nn.Module | None = None) -> 
         return model
     recipe = config.recipe
     options: dict[str, Any] = {}
-    if config.method in ("s3", "denseshift", "deepshift_ps"):
+    method = "s3_tied" if config.method == "s3" and recipe.tied else config.method
+    if method in ("s3", "denseshift", "deepshift_ps"):
         options = {"from_weights": config.start is not None}
-    if config.method in ("s3", "denseshift"):
+    if method in ("s3", "denseshift"):
         options["std"] = recipe.latent_std
-    if config.method == "s3":
+    if method == "s3":
         options |= {"gate_offset": recipe.gate_offset, "root": recipe.root}
     options["skip"] = () if config.first_last else _first_and_last(model)
     if config.activation_bits > 8:
-        return convert_weights(model, config.method, config.bits, **options)
+        return convert_weights(model, method, config.bits, **options)
     options |= {"image": data.format, "activation_bits": config.activation_bits}
-    return convert(model, config.method, config.bits, **options)
+    return convert(model, method, config.bits, **options)
 
 
 def _first_and_last(model: nn.Module) -> tuple[str, str]:
@@ -136,12 +137,12 @@ def open_run(out: Path, config: RunConfig, *, write: bool = True) -> TrainResult
     Of several processes that share a run only one may ``write``.
     """
     out.mkdir(parents=True, exist_ok=True)
-    want = json.loads(json.dumps(asdict(config)))
     file = out / _CONFIG
     if file.exists():
         try:
-            same = json.loads(file.read_text()) == want
-        except (ValueError, RecursionError):
+            # Read, so that a run from before a setting existed has the setting's default, with which it was made.
+            same = read_config(out) == config
+        except RunError:
             same = False
         if same and (out / _RESULT).exists():
             return _read_result(out)
@@ -151,7 +152,7 @@ def open_run(out: Path, config: RunConfig, *, write: bool = True) -> TrainResult
             shutil.rmtree(out / "logs", ignore_errors=True)
     if not write:
         return None
-    write_json(file, want)
+    write_json(file, asdict(config))
     packages = ("torch", "lightning", "numpy", "safetensors", "amaranth")
     versions = {name: importlib.metadata.version(name) for name in packages}
     write_json(out / "versions.json", {"python": platform.python_version(), **versions})

@@ -82,7 +82,10 @@ def train(
     twin = _float_twin(start, model, images, data_folder) if start is not None else None
     # A twin comes in evaluation mode, and Lightning leaves modes as they are.
     network = build(config, images, twin).train()
-    guide = _float_model(teacher, images, data_folder) if teacher is not None else None
+    guide = None
+    if teacher is not None:
+        # A float run that goes on trains its twin itself, so the teacher must be another network.
+        guide = twin if teacher == start and method != "float" else _float_model(teacher, images, data_folder)
     rank = process_share()[0]
     finished = open_run(out, config, write=rank == 0)
     if finished is not None:
@@ -90,7 +93,7 @@ def train(
     # One thread: small layers gain nothing from more, and sums in one order make a seed's network the same everywhere.
     torch.set_num_threads(1)
     scale = _logits_scale(network, twin) if twin is not None and method != "float" else 20.0
-    module = TrainingModule(network, recipe, images.classes, guide, scale)
+    module = TrainingModule(network, recipe, images.classes, guide, scale, twin)
     begin = time.monotonic()
     _fit(module, config, images, out, progress=progress and rank == 0)
     seconds = time.monotonic() - begin

@@ -10,6 +10,7 @@ from s3train.reparam.deepshift_q import DeepShiftQ
 from s3train.reparam.dense_shift import DenseShift
 from s3train.reparam.regularizer import dense_weight_regularizer
 from s3train.reparam.s3 import S3
+from s3train.reparam.tied_s3 import TiedS3
 from s3train.reparam.uniform import Uniform
 from s3train.reparam.weight_method import WeightMethod, method_of, weight_methods
 
@@ -20,6 +21,7 @@ __all__ = [
     "DeepShiftPS",
     "DeepShiftQ",
     "DenseShift",
+    "TiedS3",
     "Uniform",
     "WeightMethod",
     "dense_weight_regularizer",
@@ -29,7 +31,7 @@ __all__ = [
 ]
 
 METHODS: dict[str, type[WeightMethod]] = {
-    method.NAME: method for method in (S3, DenseShift, DeepShiftQ, DeepShiftPS, APoT, Uniform)
+    method.NAME: method for method in (S3, TiedS3, DenseShift, DeepShiftQ, DeepShiftPS, APoT, Uniform)
 }
 """Every weight method by its name."""
 

@@ -10,7 +10,18 @@ from torch.nn.utils import parametrize
 from hw.graph import Alphabet
 from s3train.convert import register_weight_method
 from s3train.formats import UnsupportedModelError
-from s3train.reparam import METHODS, S3, APoT, DeepShiftPS, DeepShiftQ, DenseShift, Uniform, make_method, weight_methods
+from s3train.reparam import (
+    METHODS,
+    S3,
+    APoT,
+    DeepShiftPS,
+    DeepShiftQ,
+    DenseShift,
+    TiedS3,
+    Uniform,
+    make_method,
+    weight_methods,
+)
 from s3train.reparam.apot import apot_levels
 from s3train.reparam.s3 import s3_weight
 from s3train.reparam.straight_through import straight_through
@@ -193,3 +204,46 @@ def test_latents_from_float_weights_are_distances_to_where_their_bits_flip():
     size = weight.abs() * scale
     wanted = torch.stack([weight * scale, size - 0.5, size / 2 - 1.5, size - 1.5])
     assert torch.allclose(latents, 0.01 * wanted)
+
+
+@pytest.mark.parametrize("bits", TiedS3.BITS)
+def test_tied_s3_starts_at_s3s_weights_and_rounds_to_the_nearest_level(bits):
+    torch.manual_seed(bits)
+    free, tied = nn.Conv2d(8, 16, 3, bias=False), nn.Conv2d(8, 16, 3, bias=False)
+    start = torch.randn(16, 8, 3, 3) * torch.logspace(-2, 2, 16).view(-1, 1, 1, 1)
+    for layer, method in ((free, S3(bits, from_weights=True)), (tied, TiedS3(bits))):
+        layer.weight.data = start.clone()
+        parametrize.register_parametrization(layer, "weight", method)
+    assert torch.equal(tied.weight, free.weight)
+    method, weight = tied.parametrizations.weight[0], tied.parametrizations.weight.original
+    weight.data = torch.randn_like(weight)
+    scaled = weight * method.spread / weight.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
+    levels = torch.tensor([float(v) for v in Alphabet.parse(method.alphabet).values])
+    nearest = (scaled[..., None] - levels).abs().amin(-1)
+    assert torch.allclose((tied.weight - scaled).abs(), nearest, atol=1e-5)
+
+
+def test_tied_s3s_gradient_is_that_of_the_scaled_weight():
+    torch.manual_seed(0)
+    layer = nn.Conv2d(4, 6, 3, bias=False).double()
+    parametrize.register_parametrization(layer, "weight", TiedS3(3))
+    method = layer.parametrizations.weight[0]
+
+    def scaled(v):
+        return v * method.spread / v.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
+
+    ours, theirs = gradients(method, scaled, layer.parametrizations.weight.original.detach())
+    assert torch.allclose(ours, theirs, rtol=1e-9, atol=1e-12) and ours.abs().max() > 0
+
+
+@pytest.mark.parametrize("layer", [nn.Linear(20, 30, bias=False), nn.Conv2d(5, 6, 3, bias=False)])
+def test_tied_s3s_weights_do_not_follow_the_size_of_the_float_ones(layer):
+    torch.manual_seed(1)
+    layer = type(layer)(20, 30, bias=False) if isinstance(layer, nn.Linear) else type(layer)(5, 6, 3, bias=False)
+    parametrize.register_parametrization(layer, "weight", TiedS3(3))
+    before = layer.weight.detach().clone()
+    sizes = torch.logspace(-2, 2, 6).view(-1, 1, 1, 1) if isinstance(layer, nn.Conv2d) else torch.tensor(0.125)
+    layer.parametrizations.weight.original.data *= sizes
+    assert torch.equal(layer.weight, before)
+    layer.parametrizations.weight.original.data.zero_()
+    assert not layer.weight.any() and not torch.signbit(layer.weight).any()

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from s3train.data import load_digits
 from s3train.data.batches import Batches
 from s3train.lightning_module import TrainingModule
+from s3train.recipe import choose_recipe
 from s3train.train import train
 
 ROOT = Path(__file__).parents[2]
@@ -22,9 +23,15 @@ def weights(folder):
     return load_file(folder / "model.safetensors")
 
 
-def test_an_interrupted_training_ends_with_the_same_bits(tmp_path, monkeypatch):
+@pytest.mark.parametrize("from_twin", [False, True])
+def test_an_interrupted_training_ends_with_the_same_bits(tmp_path, monkeypatch, from_twin):
     before = signal.getsignal(signal.SIGINT)
     options = {"data_folder": tmp_path, "epochs": 3, "progress": False}
+    if from_twin:
+        twin = tmp_path / "twin"
+        train("small_resnet", "digits", out=twin, method="float", **options)
+        recipe = choose_recipe("digits", from_twin=True, distillation=0.5, features=1.0)
+        options |= {"start": twin, "teacher": twin, "recipe": recipe}
     whole = train("small_resnet", "digits", out=tmp_path / "whole", **options)
     # In the middle of an epoch, at the last step of one, and in the frozen last steps.
     stops = [30, 43, 63]
