@@ -26,7 +26,7 @@ from hw.systolic.build import Build
 from sim.amaranth_simulation import run_amaranth
 from sim.board_simulation import run_board
 from sim.compare import Reference, compare
-from sim.netlist import routed_board, routed_engine, synthesised_engine
+from sim.netlist import PACKAGE_PINS, port_count, routed_board, routed_engine, synthesised_engine
 from sim.runner import ImageRun, compile_simulation, run_simulation
 from sim.verilator import SimulatorError, simulator_version
 
@@ -209,6 +209,11 @@ def routed_level(chain: Chain) -> Level:
     """Run the placed and routed netlist: of a UP5K the whole board, else the engine with all its ports."""
     board = board_by_name(chain.build.board)
     whole = board.device.sprams > 0
+    pins = PACKAGE_PINS.get(board.device.name)
+    if not whole and pins is not None:
+        ports = port_count(synthesised_engine(chain.build, chain.cache))
+        if ports > pins:
+            raise NotRunError(f"the engine has {ports} ports, the package of the {board.device.name} {pins} pins")
     netlist = (routed_board if whole else routed_engine)(chain.build, chain.cache)
     tools = Toolchain()
     nextpnr = f"nextpnr-{board.device.family.value}"

@@ -80,11 +80,16 @@ def test_every_level_is_equal_in_every_number(chain):
 
 
 def test_a_level_that_cannot_be_run_is_not_passed(chain, monkeypatch):
-    monkeypatch.setattr("sim.verilator.shutil.which", lambda name: None)
-    level = run_level(chain, "icarus")
+    with monkeypatch.context() as without:
+        without.setattr("sim.verilator.shutil.which", lambda name: None)
+        level = run_level(chain, "icarus")
     assert not level.ran and not level.ok and level.values == 0
     level = run_level(replace(chain, stored=None), "numpy")
     assert not level.ran and not level.ok and "reference.npz" in level.note
+    monkeypatch.setattr(levels, "PACKAGE_PINS", {"iCE40HX8K": 10})
+    if chain.build.board == "hx8k_evn":
+        level = run_level(chain, "routed")
+        assert not level.ran and not level.ok and level.note.endswith("ports, the package of the iCE40HX8K 10 pins")
 
 
 def test_pytorch_is_compared_with_numpy_number_by_number(chain):
