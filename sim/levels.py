@@ -122,7 +122,11 @@ class Chain:
     def judge(self, level: Level, runs: Sequence[ImageRun]) -> Level:
         """Hold runs of the first images against the reference."""
         count = len(runs)
-        found = compare(self.build.compiled, runs, {name: array[:count] for name, array in self.reference.items()})
+        try:
+            found = compare(self.build.compiled, runs, {name: array[:count] for name, array in self.reference.items()})
+        except ValueError as error:
+            # Words too many or too few: which tensor they belong to cannot be told.
+            return replace(level, images=count, differences=1, first_difference=str(error))
         late = [i for i, cycles in enumerate(found.cycles) if cycles != found.predicted_cycles]
         first = found.first_difference
         if late and not first:
@@ -246,6 +250,8 @@ def run_level(chain: Chain, name: str) -> Level:
         level = LEVELS[name](chain)
     except NotRunError as error:
         return replace(chain.level(name), note=str(error), ran=False)
+    except SimulatorError as error:
+        raise SimulatorError(f"level {name}: {error}") from error
     return replace(level, seconds=round(time.monotonic() - begin, 1))
 
 
