@@ -26,7 +26,7 @@ from hw.systolic.build import Build
 from sim.amaranth_simulation import run_amaranth
 from sim.board_simulation import run_board
 from sim.compare import Reference, compare
-from sim.netlist import routed_board, routed_engine, synthesised_engine
+from sim.netlist import PACKAGE_PINS, port_count, routed_board, routed_engine, synthesised_engine
 from sim.runner import ImageRun, compile_simulation, run_simulation
 from sim.verilator import SimulatorError, simulator_version
 
@@ -122,7 +122,11 @@ class Chain:
     def judge(self, level: Level, runs: Sequence[ImageRun]) -> Level:
         """Hold runs of the first images against the reference."""
         count = len(runs)
-        found = compare(self.build.compiled, runs, {name: array[:count] for name, array in self.reference.items()})
+        try:
+            found = compare(self.build.compiled, runs, {name: array[:count] for name, array in self.reference.items()})
+        except ValueError as error:
+            # Words too many or too few: which tensor they belong to cannot be told.
+            return replace(level, images=count, differences=1, first_difference=str(error))
         late = [i for i, cycles in enumerate(found.cycles) if cycles != found.predicted_cycles]
         first = found.first_difference
         if late and not first:
@@ -209,6 +213,11 @@ def routed_level(chain: Chain) -> Level:
     """Run the placed and routed netlist: of a UP5K the whole board, else the engine with all its ports."""
     board = board_by_name(chain.build.board)
     whole = board.device.sprams > 0
+    pins = PACKAGE_PINS.get(board.device.name)
+    if not whole and pins is not None:
+        ports = port_count(synthesised_engine(chain.build, chain.cache))
+        if ports > pins:
+            raise NotRunError(f"the engine has {ports} ports, the package of the {board.device.name} {pins} pins")
     netlist = (routed_board if whole else routed_engine)(chain.build, chain.cache)
     tools = Toolchain()
     nextpnr = f"nextpnr-{board.device.family.value}"
@@ -241,6 +250,8 @@ def run_level(chain: Chain, name: str) -> Level:
         level = LEVELS[name](chain)
     except NotRunError as error:
         return replace(chain.level(name), note=str(error), ran=False)
+    except SimulatorError as error:
+        raise SimulatorError(f"level {name}: {error}") from error
     return replace(level, seconds=round(time.monotonic() - begin, 1))
 
 

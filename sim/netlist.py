@@ -47,6 +47,10 @@ class Netlist:
     what: str
 
 
+PACKAGE_PINS = {"iCE40HX8K": 206}
+"""Pins of the boards' packages that an engine's ports can have."""
+
+
 def synthesised_engine(build: Build, cache: Path, tools: Toolchain | None = None) -> Netlist:
     """Synthesise a build's Verilog with the board's script; ports and the traced writes stay.
 
@@ -73,6 +77,12 @@ def synthesised_engine(build: Build, cache: Path, tools: Toolchain | None = None
     text = (folder / "netlist.v").read_text().replace("module top(", f"module {MODULE}(")
     family = board.device.family
     return Netlist(text + cell_models(family), folder / "top.json", f"the engine, cells of the {board.device.name}")
+
+
+def port_count(netlist: Netlist) -> int:
+    """Return the bits of all ports of a synthesised netlist."""
+    ports = json.loads(netlist.design.read_text())["modules"]["top"]["ports"]
+    return sum(len(port["bits"]) for port in ports.values())
 
 
 def routed_engine(build: Build, cache: Path, *, seed: int = 1, tools: Toolchain | None = None) -> Netlist:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from bench.verification.results import record
 from bitstreams.boards import BOARDS
 from cli.console import CACHE, data_folder
 from hw.graph import Network, load
@@ -43,10 +44,17 @@ def measure(console: Console) -> list[dict[str, Any]]:
     network, real, stored = trained_digits()
     resnet8 = load("examples/resnet8.s3net")
     cifar, _ = load_data("cifar10", data_folder()).test(0, 10)
-    results = _levels(console, network, "icebreaker", real, stored, list(LEVELS))
-    results += _levels(console, resnet8, "icebreaker", cifar.numpy(), None, ["verilog"])
-    results += _levels(console, network, "ulx3s_85f", real, stored, list(LEVELS))
-    return [_figures(level) for level in results]
+    jobs = (
+        (network, "icebreaker", real, stored, list(LEVELS)),
+        (resnet8, "icebreaker", cifar.numpy(), None, ["verilog"]),
+        (network, "ulx3s_85f", real, stored, list(LEVELS)),
+    )
+    results: list[dict[str, Any]] = []
+    for job in jobs:
+        results += [_figures(level) for level in _levels(console, *job)]
+        # What is finished is kept, should the rest be interrupted.
+        record("levels", results)
+    return results
 
 
 def _levels(

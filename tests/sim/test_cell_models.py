@@ -27,13 +27,13 @@ module bench;
     reg [3:0] wmask = 0;
     integer clocks = 0, different = 0, changes = 0;
     wire [62:0] want, got;
-    reg [62:0] before = 0;
+    reg [62:0] last = 0;
     rtl rtl (.clk(clk), .rst(1'b0), .waddr(waddr), .raddr(raddr), .wdata(wdata), .wmask(wmask), .out(want));
     top net (.clk(clk), .rst(1'b0), .waddr(waddr), .raddr(raddr), .wdata(wdata), .wmask(wmask), .out(got));
     always @(negedge clk) begin
         // Few addresses, spread over all address bits, so that what was written is read.
         waddr <= $urandom & 14'h2493;
-        raddr <= ($urandom & 14'h2493) ^ 14'h0124;
+        raddr <= $urandom & 14'h2493;
         wdata <= $urandom;
         wmask <= $urandom;
         clocks <= clocks + 1;
@@ -44,8 +44,8 @@ module bench;
     end
     always @(posedge clk) begin
         if (want !== got) different <= different + 1;
-        if (want !== before) changes <= changes + 1;
-        before <= want;
+        if (want !== last) changes <= changes + 1;
+        last <= want;
     end
 endmodule
 """
@@ -55,8 +55,10 @@ class Memories(Elaboratable):
     """One memory of each shape; all share address, data and mask. They are never read where they are written."""
 
     def __init__(self):
-        self.waddr, self.raddr = Signal(14), Signal(14)
-        self.wdata, self.wmask = Signal(32), Signal(4)
+        self.waddr = Signal(14)
+        self.raddr = Signal(14)
+        self.wdata = Signal(32)
+        self.wmask = Signal(4)
         self.out = Signal(sum(width for _, width, _ in SHAPES))
 
     def elaborate(self, platform):
@@ -97,8 +99,11 @@ def test_the_block_ram_is_equal_to_amaranths_memory_in_every_width(tmp_path):
     (tmp_path / "bench.v").write_text(BENCH)
     files = ["bench.v", "rtl.v", "netlist.v", "cells.v"]
     quiet = ["-Wno-fatal", "-Wno-lint", "-Wno-style", "-Wno-MULTIDRIVEN"]
+    # The wheel was configured without a compiler, so it does not know which standard has coroutines.
+    quiet += ["-CFLAGS", "-std=c++20"]
     command = ["verilator", "--binary", "-O3", *quiet, "--top", "bench", "-o", "bench", *files]
-    subprocess.run(command, cwd=tmp_path, env=environment(), check=True, capture_output=True)
+    built = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True)
+    assert built.returncode == 0, built.stderr
     output = subprocess.run([tmp_path / "obj_dir" / "bench"], check=True, capture_output=True, text=True).stdout
     counts = re.search(r"changes (\d+) different (\d+)", output)
     assert counts and int(counts[1]) > 10_000 and int(counts[2]) == 0, output
