@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test test-full lint format bench-accuracy bench-training bench-training-cost bench-mechanism bench-cell bench-systolic bench-roofline bench-verification clean
+.PHONY: help demo test test-full test-deps lint format bench-accuracy bench-training bench-training-cost bench-mechanism bench-cell bench-systolic bench-roofline bench-verification clean
 
 help:
 	@echo "make demo       train, export, generate, simulate, synthesise; ends with a table"
 	@echo "make test       linters, types and tests"
 	@echo "make test-full  the long checks too"
+	@echo "make test-deps  quick tests with the lowest and the latest dependencies that are allowed"
 	@echo "make bench-accuracy  accuracy over five seeds beside the float twin"
 	@echo "make bench-training  every weight method beside its float twin (hours; can be stopped and called again)"
 	@echo "make bench-training-cost  time and memory of a training step against a float one"
@@ -47,6 +48,9 @@ test: lint
 test-full: lint
 	@echo "== pytest, long checks too"
 	@$(BIN)/python -m pytest -n 2
+
+test-deps: $(STAMP)
+	@PYTHON=$(abspath $(BIN)/python) tests/dependencies.sh
 
 bench-accuracy: $(STAMP)
 	@$(BIN)/python -m bench.accuracy
