@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test test-full coverage lint format bench-accuracy bench-training bench-training-cost bench-mechanism bench-cell bench-systolic bench-roofline bench-verification clean
+.PHONY: help demo test test-full test-deps coverage lint format bench-accuracy bench-training bench-training-cost bench-mechanism bench-cell bench-systolic bench-roofline bench-verification clean
 
 help:
 	@echo "make demo       train, export, generate, simulate, synthesise; ends with a table"
 	@echo "make test       linters, types and tests"
 	@echo "make test-full  the long checks too"
 	@echo "make coverage   lines and branches of hw, s3train and bitstreams that make test runs"
+	@echo "make test-deps  quick tests with the lowest and the latest dependencies that are allowed"
 	@echo "make bench-accuracy  accuracy over five seeds beside the float twin"
 	@echo "make bench-training  every weight method beside its float twin (hours; can be stopped and called again)"
 	@echo "make bench-training-cost  time and memory of a training step against a float one"
@@ -51,6 +52,9 @@ test-full: lint
 
 coverage: $(STAMP)
 	@$(BIN)/python -m pytest -n 2 -m 'not full' --cov --cov-report term --cov-report html:build/coverage
+
+test-deps: $(STAMP)
+	@PYTHON=$(abspath $(BIN)/python) tests/dependencies.sh
 
 bench-accuracy: $(STAMP)
 	@$(BIN)/python -m bench.accuracy

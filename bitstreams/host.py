@@ -115,8 +115,11 @@ class Host:
     @staticmethod
     def _check(reply: bytes, command: Any) -> None:
         if reply[:2] == bytes([REPLY, CODES[Command.ERROR]]) and len(reply) > 2:
-            names = {error.value: error.name.lower() for error in LinkError}
-            raise HostError(f"the board refused the frame: {names.get(reply[2], f'unknown reason {reply[2]}')}")
+            try:
+                reason = LinkError(reply[2]).name.lower()
+            except ValueError:
+                reason = f"unknown reason {reply[2]}"
+            raise HostError(f"the board refused the frame: {reason}")
         if reply[:2] != bytes([REPLY, CODES[command]]):
             raise HostError(f"the board answered {reply[:2]!r}, expected {bytes([REPLY, CODES[command]])!r}")
 

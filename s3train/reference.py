@@ -65,6 +65,13 @@ def load_reference(path: Path) -> Reference:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             stored = {name.removeprefix("stored."): arrays[name] for name in arrays.files if name.startswith("stored.")}
-            return Reference(arrays["images"], arrays["labels"], stored)
+            reference = Reference(arrays["images"], arrays["labels"], stored)
+        images = reference.images
+        if images.dtype != np.uint8 or images.ndim != 4 or not len(images):
+            raise TypeError(f"images are {images.dtype} {images.shape}")
+        for name, values in stored.items():
+            if values.dtype.kind not in "iu" or values.shape[:1] != images.shape[:1]:
+                raise TypeError(f"{name} is {values.dtype} {values.shape}")
+        return reference
     except Exception as error:
         raise ValueError(f"{path}: damaged ({error}); export and generate again") from error

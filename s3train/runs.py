@@ -162,7 +162,12 @@ def open_run(out: Path, config: RunConfig, *, write: bool = True) -> TrainResult
 def _read_result(folder: Path) -> TrainResult:
     try:
         fields = json.loads((folder / _RESULT).read_text())
-        return TrainResult(folder, **{**fields, "accuracy": float(fields["accuracy"])})
+        result = TrainResult(folder, **fields)
+        for name, kind in get_type_hints(TrainResult).items():
+            value = getattr(result, name)
+            if not isinstance(value, kind) or isinstance(value, bool):
+                raise TypeError(f"field {name} is {reprlib.repr(value)}")
+        return result
     except Exception as error:
         raise RunError(f"{folder}: {_RESULT} is damaged ({error}); delete it to finish the run again") from error
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+from rich.progress import MofNCompleteColumn, Progress
 
 from tests.hostile.frames import ReplyJudge, run_harness
 from tests.hostile.guard import Tally, run_guarded
@@ -42,9 +42,7 @@ def measure(console: Console, counts: dict[str, int] | None = None) -> list[dict
     """
     found = []
     for target, count in (counts or COUNTS).items():
-        with Progress(
-            *Progress.get_default_columns(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
-        ) as bar:
+        with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=console) as bar:
             task = bar.add_task(target, total=count)
             tally = _RUN[target](count, lambda done, task=task, bar=bar: bar.update(task, completed=done))
         for index, error in tally.crashes[:20]:

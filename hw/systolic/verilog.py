@@ -24,8 +24,17 @@ def emit_verilog(config: EngineConfig, header: Sequence[str] = (), init: Sequenc
         Lines of the comment.
     init : sequence of int
         Contents of main memory after configuration (block RAM only).
+
+    Raises
+    ------
+    RuntimeError
+        If Yosys fails.
     """
-    text = verilog.convert(Engine(config, init), name=MODULE, emit_src=False, strip_internal_attrs=True)
+    try:
+        text = verilog.convert(Engine(config, init), name=MODULE, emit_src=False, strip_internal_attrs=True)
+    except verilog.YosysError as error:
+        reason = (str(error).strip() or "no output").splitlines()[-1]
+        raise RuntimeError(f"Yosys, which writes the Verilog, failed: {reason[:300]}") from error
     # The converter's own first line names its version; ours says what the design is.
     body = text.split("\n", 1)[1] if text.startswith("/*") else text
     comment = "\n".join(f"// {line}".rstrip() for line in header)

@@ -90,10 +90,27 @@ def test_a_reference_of_objects_is_not_unpickled(built):
         load_reference(built / "reference.npz")
 
 
+@pytest.mark.parametrize(
+    "change", [{"images": np.uint8(1)}, {"images": np.zeros((0, 1, 1, 1), np.uint8)}, {"stored.logits": np.float32(1)}]
+)
+def test_a_reference_of_other_arrays_is_refused(built, change):
+    arrays = {
+        "images": random_images(NETWORK, 0, 2),
+        "labels": np.zeros(2, np.int64),
+        "stored.logits": np.zeros((2, 1), int),
+    }
+    np.savez(built / "reference.npz", **{**arrays, **change})
+    with pytest.raises(ValueError, match=r"reference.npz: damaged \((images are|logits is)"):
+        load_reference(built / "reference.npz")
+
+
 def test_the_reference_of_another_network_is_refused_and_not_left(built, tmp_path):
     images = random_images(NETWORK, 0, 2)
     with pytest.raises(ValueError, match=r"reference.npz is of another network"):
         check_build(open_build(built), images, tmp_path / "cache", torch_reference={"logits": np.zeros((2, 1))})
+    shapes = {name: values[:, :0] for name, values in NETWORK.run(images).items() if name != NETWORK.input}
+    with pytest.raises(ValueError, match=r"reference.npz is of another network"):
+        check_build(open_build(built), images, tmp_path / "cache", torch_reference=shapes)
     (built / "reference.npz").write_bytes(b"of the network before")
     generate(NETWORK, "hx8k_evn", HX8K, built)
     assert not (built / "reference.npz").exists()
@@ -111,6 +128,8 @@ def test_a_run_with_fields_of_another_type_or_a_damaged_result_is_refused(tmp_pa
         with pytest.raises(RunError, match=rf"config.json is damaged \(field {name} is"):
             read_config(folder)
     (folder / "config.json").write_text(json.dumps(fields))
-    (folder / "result.json").write_text("[]")
-    with pytest.raises(RunError, match=r"result.json is damaged"):
-        open_run(folder, config)
+    result = json.loads((folder / "result.json").read_text())
+    for content in ([], {**result, "integer_accuracy": []}, {**result, "accuracy": None}, {**result, "x": 1}):
+        (folder / "result.json").write_text(json.dumps(content))
+        with pytest.raises(RunError, match=r"result.json is damaged"):
+            open_run(folder, config)
