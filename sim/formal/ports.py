@@ -22,11 +22,12 @@ SPRAM_MODEL = Path(__file__).parents[1] / "models" / "sb_spram256ka.v"
 def port_schedule_harness(
     config: EngineConfig, schedule: Callable[[EngineConfig], PortSchedule] = PortSchedule
 ) -> Harness:
-    """Schedule and output stage together, under a sequencer and an address generator that do what they are allowed to.
+    """Run schedule and output stage together, under a sequencer and an address generator that do what they may.
 
-    In every clock the prover may read an instruction or a word of weights where the schedule says that the port is free,
-    or else issue a slot where it says so; a slot of a last pass only if it was announced in the clock before. The output
-    stage then asks for the residual read and the write of that slot itself. Layers change when nothing is under way.
+    In every clock the prover may read an instruction or a word of weights where the schedule says that the port is
+    free, or else issue a slot where it says so; a slot of a last pass only if it was announced in the clock before. The
+    output stage then asks for the residual read and the write of that slot itself. Layers change when nothing is under
+    way.
     """
     h = Harness()
     m = h.module
@@ -94,7 +95,7 @@ def main_memory_harness(
     column_bits: int | None = None,
     memory: Callable[..., MainMemory] = MainMemory,
 ) -> Harness:
-    """What is read from any address is what was written there last, lane by lane."""
+    """Compare what is read from any address with what was written there last, lane by lane."""
     h = Harness()
     m = h.module
     m.submodules.dut = dut = memory(

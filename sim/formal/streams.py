@@ -99,7 +99,7 @@ def uart_harness(
     transmitter: Callable[[int], UartTransmitter] = UartTransmitter,
     receiver: Callable[[int], UartReceiver] = UartReceiver,
 ) -> Harness:
-    """A transmitter's line into a receiver: the n-th byte sent is the n-th received."""
+    """Lead a transmitter's line into a receiver: the n-th byte sent is the n-th received."""
     h = Harness()
     m = h.module
     m.submodules.transmitter = sender = transmitter(divisor)
@@ -135,10 +135,8 @@ def uart_harness(
     return h
 
 
-def logit_output_harness(
-    config: EngineConfig, depth: int, output: Callable[..., LogitOutput] = LogitOutput
-) -> Harness:
-    """The n-th logit out is the n-th in; ``last`` is with the last class; the class comes once an image."""
+def logit_output_harness(config: EngineConfig, depth: int, output: Callable[..., LogitOutput] = LogitOutput) -> Harness:
+    """Compare the n-th logit out with the n-th in; ``last`` is with the last class."""
     h = Harness()
     m = h.module
     m.submodules.dut = dut = output(config, depth)
@@ -185,7 +183,7 @@ def logit_output_harness(
 
 
 def image_loader_harness(config: EngineConfig, loader: Callable[[EngineConfig], ImageLoader] = ImageLoader) -> Harness:
-    """A program's words have all lanes that were taken, in their order, and no others."""
+    """Compare a program's words with the lanes that were taken: all are there, in their order, and no others."""
     h = Harness()
     m = h.module
     m.submodules.dut = dut = loader(config)

@@ -11,7 +11,7 @@ from hw.graph import load
 from hw.systolic.config import EngineConfig
 from hw.systolic.shape import choose_config
 from sim.formal import accumulator, cell_pair, ports, requantizer, sequencer, streams
-from sim.formal.prove import Mode, Theorem
+from sim.formal.prove import Theorem
 
 _EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -32,7 +32,9 @@ def engine(name: str) -> EngineConfig:
 
 
 def _theorems() -> dict[str, Theorem]:
-    found = {f"cells {alphabet}, {bits} bits": cell_pair.theorem(bits, alphabet) for bits, alphabet in cell_pair.ALPHABETS}
+    found = {
+        f"cells {alphabet}, {bits} bits": cell_pair.theorem(bits, alphabet) for bits, alphabet in cell_pair.ALPHABETS
+    }
     for name in ENGINES:
         found[f"requantiser, {name}"] = requantizer.theorem(name, engine(name))
         found[f"port schedule, {name}"] = ports.schedule_theorem(name, engine(name))
