@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from amaranth import Cat, Const, Signal, Value
 
@@ -139,9 +140,9 @@ def schedule_theorem(
     )
 
 
-def memory_theorem(name: str, clocks: int, **fields: int | bool | None) -> Theorem:
+def memory_theorem(name: str, clocks: int, **fields: Any) -> Theorem:
     """Return the theorem for a memory, ``clocks`` from the beginning on."""
     script = f"read_verilog {SPRAM_MODEL}\n" if fields["single_port"] else ""
     return Theorem(
         f"{name} gives back what was written last", lambda: main_memory_harness(**fields), Mode.BOUNDED, clocks, script
-    )  # type: ignore[arg-type]
+    )

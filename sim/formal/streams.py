@@ -252,7 +252,7 @@ THEOREMS = {
         "a program is stored as it was sent",
         lambda: image_loader_harness(logits_config(registered=True)),
         Mode.BOUNDED,
-        16,
+        10,
     ),
     "frame link": Theorem("the link keeps its streams' rules and hands on every byte once", frame_link_harness,
                           Mode.BOUNDED, 24),

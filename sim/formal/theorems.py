@@ -45,9 +45,6 @@ def _theorems() -> dict[str, Theorem]:
     found["memory, block RAM"] = ports.memory_theorem(
         "block RAM", 8, word_bits=8, depth=4, lane_bits=4, single_port=False, registered=True, column_bits=2
     )
-    found["memory, SPRAM"] = ports.memory_theorem(
-        "SPRAM", 6, word_bits=64, depth=16384, lane_bits=8, single_port=True, registered=False
-    )
     found.update(streams.THEOREMS)
     found["accumulator"] = accumulator.theorem()
     found.update(sequencer.THEOREMS)

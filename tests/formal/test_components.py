@@ -93,7 +93,7 @@ def test_the_proof_of_logits_notices_a_buffer_that_is_filled_too_far():
 
     config = streams.logits_config(registered=False)
     full = faulty(LogitOutput, fault)
-    theorem = Theorem("a fault", lambda: streams.logit_output_harness(config, 4, full), Mode.BOUNDED, 20)
+    theorem = Theorem("a fault", lambda: streams.logit_output_harness(config, 4, full), Mode.BOUNDED, 12)
     assert "never holds more than it has room for" in refuted(theorem)
 
 
