@@ -163,13 +163,12 @@ def test_the_proof_of_accumulators_notices_a_first_pass_that_adds():
     assert "sum of all passes" in refuted(accumulator.theorem(FirstAdds, 12))
 
 
-@pytest.mark.full
 def test_the_proof_of_the_uart_notices_a_line_that_is_read_a_bit_late():
     class Slow(UartReceiver):
         def __init__(self, divisor):
             super().__init__(divisor + 1)
 
-    theorem = Theorem("a fault", lambda: streams.uart_harness(4, receiver=Slow), Mode.BOUNDED, 60)
+    theorem = Theorem("a fault", lambda: streams.uart_harness(4, 0, receiver=Slow), Mode.BOUNDED, 60)
     assert "is broken" in refuted(theorem)
 
 
