@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -21,13 +22,25 @@ def lanes(words: Sequence[int], config: EngineConfig) -> bytes:
     return bytes(word >> (config.activation_bits * lane) & mask for word in words for lane in range(config.rows))
 
 
-def network_job(compiled: CompiledNetwork, images: np.ndarray, stall: int, *, stop_after: int = 0) -> Job:
-    """Return the job that runs images through a network; ``stop_after`` leaves it in the middle of an image."""
+def network_job(compiled: CompiledNetwork, images: np.ndarray, stall: int) -> Job:
+    """Return the job that runs images through a network."""
     config = compiled.config
     program = lanes(compiled.words, config)
     packed = b"".join(compiled.pack_image(image) for image in images)
     clocks = 2 * len(program) + len(images) * 2 * compiled.predicted_cycles + IMAGE_CLOCKS * len(packed) + 2000
-    return Job(compiled.network.name, program, packed, len(images), clocks, stall, stop_after)
+    return Job(compiled.network.name, program, packed, len(images), clocks, stall)
+
+
+def interrupted_jobs(job: Job, clocks: Sequence[int]) -> list[Job]:
+    """Return a job that is stopped after each of ``clocks``, by ``run`` and by a reset, and behind each the whole job.
+
+    Whatever the engine was doing, it must begin anew as if nothing had been.
+    """
+    jobs = []
+    for after in clocks:
+        for reset in (False, True):
+            jobs += [replace(job, name=f"stop after {after}", stop_after=after, reset=reset), job]
+    return jobs
 
 
 def expected_answers(compiled: CompiledNetwork, images: np.ndarray) -> list[list[int]]:
@@ -70,9 +83,18 @@ def refused_jobs(config: EngineConfig) -> list[tuple[Job, int]]:
     closed = [*good, closing_word(good, config)]
     for bit in range(config.activation_bits):
         job(f"checksum bit {bit}", [*closed[:-1], closed[-1] ^ 1 << bit], 4)
+    # One of both sums is wrong, in one bit only.
+    a, lanes_of = config.activation_bits, config.rows
+    for bit in range(a):
+        for name, before, after in (("first", -(1 << bit), 2 << bit), ("second", 1 << bit, -(1 << bit))):
+            places = a * (lanes_of - 2), a * (lanes_of - 1)
+            word = 0
+            for place, change in zip(places, (before, after), strict=True):
+                word |= ((closed[-1] >> place) + change & (1 << a) - 1) << place
+            job(f"{name} sum, bit {bit}", [*closed[:-1], word], 4)
     job("checksum, two lanes exchanged", [*closed[:-2], closed[-1], closed[-2]], 4)
     for opcode in range(len(Opcode), 16):
-        job(f"opcode {opcode}", [*good[:-len(image)], opcode, 0], 3)
+        job(f"opcode {opcode}", [*good[: -len(image)], opcode, 0], 3)
     # A loop that never ends: it counts further than the engine's counter.
     if config.coordinate_bits < 11:
         loop = encode(Opcode.LOOP, config, target=len(good), count=(1 << 11) - 1)

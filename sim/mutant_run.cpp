@@ -18,7 +18,7 @@
 #define PORT(stream, part) stream##___05F##part
 
 struct Job {
-    uint32_t clocks, answers, stall, stop_after;
+    uint32_t clocks, answers, stall, stop_after, reset;
     std::vector<uint8_t> program, images;
 };
 
@@ -70,7 +70,7 @@ static uint64_t run(Vengine& engine, const Job& job, FILE* answers_to) {
     Random pause;
     enum { PROGRAM, SETTLE, IMAGES } phase = PROGRAM;
     size_t at = 0;
-    uint32_t answers = 0, left = 4, quiet = 0, waited = 0;
+    uint32_t answers = 0, left = 4, quiet = 0, started = 0, waited = 0;
     bool busy = false, logit_waits = false, class_waits = false, ended = false;
     uint64_t logit = 0, klass = 0, error = 0;
     engine.run = 0;
@@ -119,14 +119,16 @@ static uint64_t run(Vengine& engine, const Job& job, FILE* answers_to) {
         if (taken) at++, engine.PORT(image, valid) = 0;
         if (phase == PROGRAM && at == stream.size()) seen.add(10, clock), phase = SETTLE, at = 0;
         else if (phase == SETTLE && --left == 0) phase = IMAGES, engine.run = 1;
-        else if (phase == IMAGES && job.stop_after && at >= job.stop_after) return seen.value;
+        else if (phase == IMAGES && job.stop_after && ++started >= job.stop_after) break;
         // A few clocks more: nothing else may come.
+        if (engine.PORT(logits, valid)) quiet = 0;
         if (phase == IMAGES && answers == job.answers && at == stream.size() && !busy && ++quiet == 24) {
             ended = true;
             break;
         }
     }
     seen.add(11, ended), seen.add(12, at);
+    if (job.reset) engine.rst = 1, edge(engine), engine.rst = 0;
     return seen.value;
 }
 
@@ -137,6 +139,7 @@ int main(int argc, char** argv) {
     std::vector<Job> jobs(number(file));
     for (Job& job : jobs) {
         job.clocks = number(file), job.answers = number(file), job.stall = number(file), job.stop_after = number(file);
+        job.reset = number(file);
         job.program = bytes(file), job.images = bytes(file);
     }
     std::vector<uint64_t> as_it_is;

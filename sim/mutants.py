@@ -1,8 +1,8 @@
 """Mutants of an emitted engine: one netlist that has them all, and which of them a set of programs tells apart.
 
 A mutant is the engine with one bit of one operator's port inverted, stuck, or made to depend on a neighbour. Yosys
-picks them evenly and puts each behind a comparison with a new input, so one compiled simulation has all of them. A mutant
-is killed if anything that it shows differs from the engine's own run, which is held against the integer network.
+picks them evenly and puts each behind a comparison with a new input, so one compiled simulation has all of them. A
+mutant is killed if anything that it shows differs from the engine's own run, which is held against the integer network.
 """
 
 from __future__ import annotations
@@ -25,7 +25,11 @@ SELECT_BITS = 16
 """Width of the input ``mutant``; 0 is the engine as it is."""
 
 _RUN = Path(__file__).with_name("mutant_run.cpp")
-_READ = f"hierarchy -top {MODULE}; proc -norom; flatten; opt_clean; wreduce; opt_clean; delete t:$meminit t:$meminit_v2"
+_READ = (
+    f"hierarchy -top {MODULE}; proc -norom; flatten; opt_clean; "
+    + 3 * "opt_expr; wreduce; opt_clean; "
+    + "delete t:$meminit t:$meminit_v2"
+)
 """A table is no memory, and memories come without contents: a program has to bring them, as it does on an SPRAM."""
 
 
@@ -46,7 +50,9 @@ class Job:
     stall : int
         Probability of a pause before a transfer, in 256ths, from the second image on; always, where results are taken.
     stop_after : int
-        The engine is stopped after so many activations; 0 for never.
+        The job ends so many clocks after the engine was started, whatever it is at; 0 for never.
+    reset : bool
+        It ends with a reset.
     """
 
     name: str
@@ -56,6 +62,7 @@ class Job:
     clocks: int
     stall: int = 0
     stop_after: int = 0
+    reset: bool = False
 
 
 @dataclass(frozen=True)
@@ -171,7 +178,7 @@ def run_jobs(
     """
     packed = struct.pack("<I", len(jobs))
     for job in jobs:
-        packed += struct.pack("<4I", job.clocks, job.answers, job.stall, job.stop_after)
+        packed += struct.pack("<5I", job.clocks, job.answers, job.stall, job.stop_after, job.reset)
         for part in (job.program, job.images):
             packed += struct.pack("<I", len(part)) + part
     with tempfile.TemporaryDirectory(prefix="shiftforge-mutants-") as name:
@@ -197,7 +204,8 @@ def proved_equivalent(mutants: Mutants, mutant: Mutant) -> bool:
     halves = [
         _without_registers(
             *yosys(
-                f"read_rtlil base.il\n{change}\nmemory_collect\nmemory_share\nopt_clean\nexpose -evert t:$mem_v2\n"
+                f"read_rtlil base.il\n{change}\nsetattr -unset init w:*\n"
+                "memory_collect\nmemory_share\nexpose -evert t:$mem_v2\n"
                 f"rename {MODULE} {name}\nwrite_rtlil out.il\n",
                 {"base.il": mutants.netlist},
                 ["out.il"],

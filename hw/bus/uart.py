@@ -15,7 +15,7 @@ def check_divisor(divisor: int) -> None:
 
 
 class UartReceiver(wiring.Component):
-    """Bytes from a serial line. A byte that is not taken before the next one is complete is lost.
+    """Bytes from a serial line. A byte must be taken before the middle of the next one's first bit; else it is damaged.
 
     Parameters
     ----------

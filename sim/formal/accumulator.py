@@ -66,7 +66,9 @@ def accumulator_harness(
     with m.If(now):
         m.d.sync += total.eq(Mux(new, 0, stored) + sums.as_signed())
     h.claim("the partial sum is the sum of all passes", ~h.past(now) | (dut.psums[0] == total))
-    h.claim("it stays until the next slot", h.past(_late(h, valid), 1) | h.begins | (dut.psums[0] == h.past(dut.psums[0])))
+    h.claim(
+        "it stays until the next slot", h.past(_late(h, valid), 1) | h.begins | (dut.psums[0] == h.past(dut.psums[0]))
+    )
     return h
 
 

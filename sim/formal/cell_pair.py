@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from amaranth import Array, Const, Mux, Signal, Value
+from amaranth import Array, Const, Signal, Value
 from amaranth.hdl import signed
 
 from hw.graph import Alphabet
@@ -61,8 +61,10 @@ def cell_pair_harness(activation_bits: int, alphabet: Alphabet, cells: Cells = C
     legal = h.begins | ~held
     for i, weight in enumerate(weights):
         h.claim(f"weight {i} is one of the alphabet", legal | _any(weight == value for value in values))
-        h.claim(f"the cells hold weight {i}'s shift", legal | _any(_shift_is(signals, alphabet, i, weight, k) for k in
-                range(-1, alphabet.max_shift + 1)))
+        h.claim(
+            f"the cells hold weight {i}'s shift",
+            legal | _any(_shift_is(signals, alphabet, i, weight, k) for k in range(-1, alphabet.max_shift + 1)),
+        )
     h.claim("the cells hold the first sign", legal | (signals["negative"] == (weights[0] < 0)))
     h.claim("the cells hold whether signs differ", legal | (signals["differ"] == ((weights[0] < 0) ^ (weights[1] < 0))))
     return h
@@ -84,7 +86,8 @@ def _shift_is(signals: dict[str, Signal], alphabet: Alphabet, i: int, weight: Va
 
 
 ALPHABETS = (
-    (8, "s3-2"), (8, "s3-3"), (8, "s3-4"), (8, "s3-4-max8"), (8, "s3-5"), (8, "dense-2"), (8, "dense-3"), (8, "dense-4"),
+    (8, "s3-2"), (8, "s3-3"), (8, "s3-4"), (8, "s3-4-max8"), (8, "s3-5"), (8, "dense-2"), (8, "dense-3"),
+    (8, "dense-4"),
     (4, "s3-2"), (4, "s3-3"), (4, "s3-4"), (4, "s3-4-max8"), (4, "dense-2"), (4, "dense-3"), (4, "dense-4"),
 )  # fmt: skip
 """Activation bits and alphabets of the cells that are proved."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from amaranth import Cat, Const, Signal, Value
 
@@ -22,11 +23,12 @@ SPRAM_MODEL = Path(__file__).parents[1] / "models" / "sb_spram256ka.v"
 def port_schedule_harness(
     config: EngineConfig, schedule: Callable[[EngineConfig], PortSchedule] = PortSchedule
 ) -> Harness:
-    """Schedule and output stage together, under a sequencer and an address generator that do what they are allowed to.
+    """Run schedule and output stage together, under a sequencer and an address generator that do what they may.
 
-    In every clock the prover may read an instruction or a word of weights where the schedule says that the port is free,
-    or else issue a slot where it says so; a slot of a last pass only if it was announced in the clock before. The output
-    stage then asks for the residual read and the write of that slot itself. Layers change when nothing is under way.
+    In every clock the prover may read an instruction or a word of weights where the schedule says that the port is
+    free, or else issue a slot where it says so; a slot of a last pass only if it was announced in the clock before. The
+    output stage then asks for the residual read and the write of that slot itself. Layers change when nothing is under
+    way.
     """
     h = Harness()
     m = h.module
@@ -94,7 +96,7 @@ def main_memory_harness(
     column_bits: int | None = None,
     memory: Callable[..., MainMemory] = MainMemory,
 ) -> Harness:
-    """What is read from any address is what was written there last, lane by lane."""
+    """Compare what is read from any address with what was written there last, lane by lane."""
     h = Harness()
     m = h.module
     m.submodules.dut = dut = memory(
@@ -138,9 +140,9 @@ def schedule_theorem(
     )
 
 
-def memory_theorem(name: str, clocks: int, **fields: int | bool | None) -> Theorem:
+def memory_theorem(name: str, clocks: int, **fields: Any) -> Theorem:
     """Return the theorem for a memory, ``clocks`` from the beginning on."""
     script = f"read_verilog {SPRAM_MODEL}\n" if fields["single_port"] else ""
     return Theorem(
         f"{name} gives back what was written last", lambda: main_memory_harness(**fields), Mode.BOUNDED, clocks, script
-    )  # type: ignore[arg-type]
+    )

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from amaranth.back import rtlil
-from vcd.reader import TokenKind, tokenize
+from vcd.reader import ScalarChange, TokenKind, VectorChange, tokenize
 
 from sim.formal.harness import Harness
 
@@ -54,6 +54,8 @@ class Theorem:
         Clocks.
     script : str
         Yosys commands after reading, for instance to read a model.
+    registers : bool
+        Make registers of all memories: quicker where they are small.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Theorem:
     mode: Mode
     depth: int
     script: str = ""
+    registers: bool = False
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,7 @@ def prove_text(text: str, theorem: Theorem, claims: dict[str, str] | None = None
 
 def _job(theorem: Theorem, limit: int) -> str:
     # A table must not become a memory: in the step of an induction memories hold anything.
+    registers = "memory_map\nopt -keepdc\nopt_clean" if theorem.registers else ""
     return f"""\
 [options]
 mode {theorem.mode.value}
@@ -164,6 +168,7 @@ hierarchy -top {TOP}
 proc -norom
 flatten
 prep -top {TOP}
+{registers}
 
 [files]
 design.il
@@ -177,17 +182,16 @@ def last_values(trace: Path) -> dict[str, int]:
     scope: list[str] = []
     with trace.open("rb") as stream:
         for token in tokenize(stream):
+            change = token.data
             if token.kind is TokenKind.SCOPE:
                 scope.append(token.scope.ident)
             elif token.kind is TokenKind.UPSCOPE:
                 scope.pop()
             elif token.kind is TokenKind.VAR and len(scope) == 1:
                 names[token.var.id_code] = token.var.reference
-            elif token.kind in (TokenKind.CHANGE_SCALAR, TokenKind.CHANGE_VECTOR):
-                change = token.data
-                if change.id_code in names:
-                    bits = str(change.value) if not isinstance(change.value, int) else f"{change.value:b}"
-                    values[names[change.id_code]] = int(bits.translate(str.maketrans("xzXZ", "0000")), 2)
+            elif isinstance(change, ScalarChange | VectorChange) and change.id_code in names:
+                bits = str(change.value) if not isinstance(change.value, int) else f"{change.value:b}"
+                values[names[change.id_code]] = int(bits.translate(str.maketrans("xzXZ", "0000")), 2)
     hidden = ("clk", "smt_step", "smt_clock", "begins")
     return {
         name: value for name, value in values.items() if name not in hidden and not name.startswith(("past", "$", "\\"))

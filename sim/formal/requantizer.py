@@ -63,7 +63,9 @@ def requantizer_harness(
     h.claim("acc' = (2^j + t)·acc", product == h.past(scaled, 2))
     total = Signal(signed(width))
     m.d.comb += total.eq(
-        (product << h.past(scale, 2)) + (h.past(residual, 2) << (offset + config.min_residual_shift)) + h.past(addend, 2)
+        (product << h.past(scale, 2))
+        + (h.past(residual, 2) << (offset + config.min_residual_shift))
+        + h.past(addend, 2)
     )
     h.claim("T = acc'·2^P + r·2^K + B", dut.total == h.past(total, 2))
 

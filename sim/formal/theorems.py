@@ -11,7 +11,7 @@ from hw.graph import load
 from hw.systolic.config import EngineConfig
 from hw.systolic.shape import choose_config
 from sim.formal import accumulator, cell_pair, ports, requantizer, sequencer, streams
-from sim.formal.prove import Mode, Theorem
+from sim.formal.prove import Theorem
 
 _EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -32,7 +32,9 @@ def engine(name: str) -> EngineConfig:
 
 
 def _theorems() -> dict[str, Theorem]:
-    found = {f"cells {alphabet}, {bits} bits": cell_pair.theorem(bits, alphabet) for bits, alphabet in cell_pair.ALPHABETS}
+    found = {
+        f"cells {alphabet}, {bits} bits": cell_pair.theorem(bits, alphabet) for bits, alphabet in cell_pair.ALPHABETS
+    }
     for name in ENGINES:
         found[f"requantiser, {name}"] = requantizer.theorem(name, engine(name))
         found[f"port schedule, {name}"] = ports.schedule_theorem(name, engine(name))
@@ -42,9 +44,6 @@ def _theorems() -> dict[str, Theorem]:
     found["port schedule, with max pooling"] = ports.schedule_theorem("one port and max pooling", pooling)
     found["memory, block RAM"] = ports.memory_theorem(
         "block RAM", 8, word_bits=8, depth=4, lane_bits=4, single_port=False, registered=True, column_bits=2
-    )
-    found["memory, SPRAM"] = ports.memory_theorem(
-        "SPRAM", 6, word_bits=64, depth=16384, lane_bits=8, single_port=True, registered=False
     )
     found.update(streams.THEOREMS)
     found["accumulator"] = accumulator.theorem()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from amaranth.hdl import Elaboratable
 
-from sim.formal.prove import Theorem, prove
+from sim.formal.prove import Mode, Theorem, prove
 
 
 def holds(theorem: Theorem) -> None:
@@ -17,8 +18,8 @@ def holds(theorem: Theorem) -> None:
 
 
 def refuted(theorem: Theorem) -> str:
-    """Fail unless a run breaks a claim of the theorem; return the reason, which names the claims."""
-    proof = prove(theorem)
+    """Fail unless a run from the initial state breaks a claim; return the reason, which names the claims."""
+    proof = prove(replace(theorem, mode=Mode.BOUNDED, depth=max(theorem.depth, 10)))
     assert proof.status == "refuted", f"{theorem.name}: {proof.status}"
     return proof.reason
 
