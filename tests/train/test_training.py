@@ -19,6 +19,7 @@ from s3train.layers import ShiftBlock, ShiftLogits
 from s3train.lightning_module import TrainingModule
 from s3train.models import build_model
 from s3train.recipe import choose_recipe
+from s3train.reparam import S3, TiedS3, weight_methods
 from s3train.runs import RunConfig, RunError, build, load_run
 from s3train.train import _logits_scale, train
 
@@ -168,6 +169,17 @@ def test_the_rates_follow_the_start_and_the_latents_spread(arguments, changes, l
     recipe = choose_recipe(*arguments, **changes)
     assert recipe.lr == lr and round(recipe.latent_lr / recipe.latent_std, 9) == ratio
     assert recipe.from_twin == (recipe.distillation > 0) or "from_twin" in changes
+    assert recipe.tied == (recipe.from_twin and arguments[1] == "s3")
+
+
+@pytest.mark.parametrize("activation_bits", [8, 32])
+def test_method_s3_has_tied_latents_where_the_recipe_says_so(activation_bits):
+    images = load_digits()
+    for tied, kind in ((True, TiedS3), (False, S3)):
+        recipe = choose_recipe("digits", tied=tied)
+        config = RunConfig("small_resnet", "digits", "s3", 3, activation_bits, True, 0, None, None, recipe)
+        methods = [method for _, _, method, _ in weight_methods(build(config, images))]
+        assert len(methods) == 7 and all(type(method) is kind for method in methods)
 
 
 def test_an_unknown_recipe_is_refused():
