@@ -74,11 +74,14 @@ module {TOP} (
     always @(posedge clk) if (file != 0) begin
 {writes}
     end
-    // The end of the inference is the end of an image's writes: the next image's padding may come soon.
-    reg was_busy;
+    // The end of the inference is the end of an image's writes: the next image's padding may come soon. What was
+    // written of it when the engine was stopped belongs to no image.
+    reg was_busy, was_running;
     always @(posedge clk) begin
         was_busy <= busy && !rst;
+        was_running <= run && !rst;
         if (was_busy && !busy && file != 0) begin $fwrite(file, "end\\n"); $fflush(file); end
+        if (run && !was_running && file != 0) $fwrite(file, "start\\n");
     end
 endmodule
 """

@@ -273,12 +273,17 @@ def run_testbench(simulation: Path, module: str, job: Path, trace: Path, *, wave
 
 
 def _read_trace(path: Path, clusters: int) -> Iterator[list[tuple[int, int, int]]]:
-    """Yield every image's writes; the clusters work on an image each until a line says that they are done."""
+    """Yield every image's writes; the clusters work on an image each until a line says that they are done.
+
+    What an engine wrote before it was started again was padding of an image that never came.
+    """
     writes: list[list[tuple[int, int, int]]] = [[] for _ in range(clusters)]
     with path.open() as lines:
         for line in lines:
             if line.startswith("end"):
                 yield from writes
+                writes = [[] for _ in range(clusters)]
+            elif line.startswith("start"):
                 writes = [[] for _ in range(clusters)]
             else:
                 cluster, address, mask, data = line.split()

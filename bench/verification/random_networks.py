@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
+from sim.runner import SimulatorError
 from tests.choosers import SeededChooser
 from tests.random_cases import command, draw_case, refused, run_cases
 
@@ -31,8 +32,12 @@ def measure(console: Console) -> dict[str, Any]:
             continue
         figures["engines"] += 1
         figures["made"] += len(cases)
-        with tempfile.TemporaryDirectory() as cache:
-            results = run_cases(cases, Path(cache))
+        try:
+            with tempfile.TemporaryDirectory() as cache:
+                results = run_cases(cases, Path(cache))
+        except (SimulatorError, ValueError) as error:
+            console.print(f"[red]{error}[/red]: {command(cases)}")
+            continue
         figures["values"] += sum(result.values for result in results)
         figures["equal"] += sum(result.ok for result in results)
         for case, result in zip(cases, results, strict=True):

@@ -7,7 +7,7 @@ from hw.systolic.shape import choose_config
 from hw.systolic.verilog import emit_verilog
 from s3train.data import load_digits
 from sim.compare import compare
-from sim.runner import compile_simulation, run_programs
+from sim.runner import _read_trace, compile_simulation, run_programs
 
 CONVOLUTIONAL, LINEAR = (load(f"examples/{name}.s3net") for name in ("digits", "digits-mlp"))
 
@@ -36,3 +36,9 @@ def test_an_engine_for_two_networks_has_what_either_needs():
         assert both.constant_depth >= alone.constant_depth and both.program_words >= alone.program_words
         assert both.max_residual_shift >= alone.max_residual_shift
         compile_network(network, both)
+
+
+def test_words_of_an_image_that_never_came_are_nobodys(tmp_path):
+    # Padding of the next image, written before the engine was stopped for another program.
+    (tmp_path / "trace").write_text("start\n0 0001 1 0a\nend\n0 0002 1 80\nstart\n0 0003 3 0b\n0 0004 3 0c\nend\n")
+    assert list(_read_trace(tmp_path / "trace", 1)) == [[(1, 1, 10)], [(3, 3, 11), (4, 3, 12)]]
