@@ -25,9 +25,10 @@ def test_nine_of_ten_mutants_that_are_not_proved_equivalent_are_killed():
 
 
 def test_a_mutant_that_changes_nothing_is_proved_equivalent_and_one_that_does_is_not():
-    mutants: Mutants = make_mutants(emit_verilog(mutant_config()), 4, SEED)
+    mutants: Mutants = make_mutants(emit_verilog(mutant_config()), 40, SEED)
     assert proved_equivalent(mutants, Mutant(1, "mutate -mode none"))
-    assert not proved_equivalent(mutants, next(m for m in mutants.mutants if "-mode inv" in m.command))
+    # The test set kills this one.
+    assert not proved_equivalent(mutants, mutants.mutants[0])
 
 
 def test_the_engine_as_it_is_must_answer_rightly():
