@@ -82,10 +82,19 @@ def windows(
 def pooled(
     x: NDArray[np.int64], kernel: tuple[int, int], stride: tuple[int, int], padding: Padding, reduce: np.ufunc
 ) -> NDArray[np.int64]:
-    """Return (images, channels, out_height, out_width): every window reduced, columns first; 0 is outside the map."""
+    """Return (images, channels, out_height, out_width): every window reduced, columns first; 0 is outside the map.
+
+    No more elements are touched than the windows have: those between windows are left out first.
+    """
     pads = ((0, 0), (0, 0), (padding.top, padding.bottom), (padding.left, padding.right))
     x = np.pad(x, pads)
+    steps = []
     for axis, k, step in ((2, kernel[0], stride[0]), (3, kernel[1], stride[1])):
+        if step > k:
+            starts = np.arange((x.shape[axis] - k) // step + 1) * step
+            x = np.take(x, (starts[:, None] + np.arange(k)).ravel(), axis)
+        steps.append((axis, k, min(step, k)))
+    for axis, k, step in steps:
         x = np.moveaxis(x, axis, -1)
         end = (x.shape[-1] - k) // step * step + 1
         total = x[..., :end:step].copy()
