@@ -39,6 +39,9 @@ class SeededChooser(Chooser):
     def integer(self, low: int, high: int) -> int:
         return int(self.rng.integers(low, high + 1))
 
+    def generator(self) -> np.random.Generator:
+        return self.rng
+
 
 class DrawnChooser(Chooser):
     """Decisions from hypothesis, so that what fails shrinks."""

@@ -128,3 +128,17 @@ def test_a_file_and_all_its_weights_have_a_largest_size(tmp_path, monkeypatch):
     monkeypatch.setattr("hw.graph.serialize.MAX_TOTAL", count - 1)
     with pytest.raises(NetworkError, match=rf"network: more than {count - 1} weights"):
         from_bytes(data)
+
+
+def test_a_pool_touches_no_more_elements_than_its_windows_have():
+    touched = []
+
+    def add(x, y, out):
+        touched.append(out.size)
+        return np.add(x, y, out=out)
+
+    x = np.ones((1, 1, 60, 300), np.int64)
+    found = pooled(x, (30, 3), (30, 100), Padding(), add)
+    assert found.shape == (1, 1, 2, 3) and (found == 90).all()
+    # Between the windows lie 97 of 100 columns.
+    assert sum(touched) <= found.size * 30 * 3

@@ -40,7 +40,7 @@ settings: {epochs: 1, batch: 64, lr: 0.1, optimizer: sgd, weight_decay: 0.0001, 
 """A configuration with every field."""
 
 _LONG_WORK = (
-    "lightning.Trainer.fit", "sim.check.compile_simulation", "bitstreams.flow.Toolchain.run", "bitstreams.flow.Top",
+    "lightning.Trainer.fit", "sim.check.compile_simulation", "bitstreams.flow.Toolchain.run", "bitstreams.design.Top",
     "hw.systolic.search.search", "cli.demo._train_both",
 )  # fmt: skip
 
