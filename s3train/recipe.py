@@ -167,7 +167,6 @@ def choose_recipe(data: str, method: str = "s3", name: str = "default", **change
     settings.update({key: value for key, value in changes.items() if value is not None})
     twin = settings.get("from_twin", False)
     settings.setdefault("lr", Recipe.lr if twin else _RANDOM_LR.get(data, Recipe.lr))
-    settings.setdefault("tied", twin and method == "s3")
     rate = _TWIN_RATE if twin else _RANDOM_RATE
     settings.setdefault("latent_lr", rate * settings.get("latent_std", Recipe.latent_std))
     return Recipe(**settings)

@@ -118,7 +118,7 @@ def test_feature_distillation_brings_the_features_nearer(tmp_path, activation_bi
     twin = load_run(folder, tmp_path)[0]
     distances = []
     for weight in (0.0, 4.0):
-        recipe = choose_recipe("digits", from_twin=True, features=weight, epochs=2)
+        recipe = choose_recipe("digits", from_twin=True, tied=True, features=weight, epochs=2)
         out = tmp_path / f"run{weight}"
         result = train(
             "small_resnet", "digits", out=out, recipe=recipe, start=folder, activation_bits=activation_bits, **options

@@ -30,7 +30,7 @@ def test_an_interrupted_training_ends_with_the_same_bits(tmp_path, monkeypatch, 
     if from_twin:
         twin = tmp_path / "twin"
         train("small_resnet", "digits", out=twin, method="float", **options)
-        recipe = choose_recipe("digits", from_twin=True, distillation=0.5, features=1.0)
+        recipe = choose_recipe("digits", from_twin=True, tied=True, distillation=0.5, features=1.0)
         options |= {"start": twin, "teacher": twin, "recipe": recipe}
     whole = train("small_resnet", "digits", out=tmp_path / "whole", **options)
     # In the middle of an epoch, at the last step of one, and in the frozen last steps.
