@@ -216,7 +216,8 @@ def frame_link_harness(link: Callable[..., FrameLink] = FrameLink) -> Harness:
     """Both outgoing streams keep their rule, and every byte of a payload is handed on once.
 
     The engine is one that keeps its streams' rules, and whose error code and clocks do not change while they are told;
-    no frame expires (a frame that does is given up, with what is offered).
+    no frame expires (a frame that does is given up, with what is offered). A byte is withdrawn only from an engine that
+    failed, or that computes or answers already: the image is too long.
     """
     h = Harness()
     m = h.module
@@ -231,7 +232,8 @@ def frame_link_harness(link: Callable[..., FrameLink] = FrameLink) -> Harness:
     h.assume(~signals["expired"])
     h.claim("a reply's byte is kept until it is taken", keeps(h, dut.o))
     hands = dut.image.valid & (dut.image.ready | signals["failed"])
-    dropped = signals["failed"]
+    h.drive(dut.busy, "busy")
+    dropped = signals["failed"] | dut.busy | dut.logits.valid
     h.claim("a byte for the engine is kept until it is taken", keeps(h, dut.image, dropped))
     h.claim("what the engine took was offered by the host", ~dut.image.valid | dut.i.valid)
     h.claim("it is the host's byte", ~dut.image.valid | (dut.image.payload == dut.i.payload))

@@ -175,7 +175,7 @@ def test_other_bits_are_refused(name, bits):
 
 
 def test_an_unknown_method_is_refused():
-    with pytest.raises(UnsupportedModelError, match="'ternary' is unknown, supported are s3, denseshift"):
+    with pytest.raises(UnsupportedModelError, match="'ternary' is unknown, supported are s3, s3_tied, denseshift"):
         register_weight_method(nn.Linear(2, 2), "ternary", 3)
 
 
