@@ -20,8 +20,8 @@ def test_of_forty_mutants_at_least_35_are_killed():
 def test_nine_of_ten_mutants_that_are_not_proved_equivalent_are_killed():
     result = judge(COUNT, Console())
     assert result["made"] == COUNT >= 200
-    # Measured: 207 of 226. Most of the others are bits that no program of this memory's size reaches.
-    assert result["killed"] >= 207 and len(result["survivors"]) <= 19, result["survivors"]
+    # Measured: 212 of 228.
+    assert result["killed"] >= 212 and len(result["survivors"]) <= 16, result["survivors"]
 
 
 def test_a_mutant_that_changes_nothing_is_proved_equivalent_and_one_that_does_is_not():
