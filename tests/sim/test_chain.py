@@ -22,7 +22,6 @@ from sim import levels
 from sim.amaranth_simulation import run_amaranth
 from sim.images import extreme_images, with_extremes
 from sim.levels import Chain, run_level
-from sim.netlist import synthesised_engine
 from sim.verilator import SimulatorError
 from tests.strategies import random_images, random_network
 
@@ -174,39 +173,57 @@ def test_verify_reports_and_fails_with_the_first_difference(tmp_path, monkeypatc
     assert result.exit_code == 1 and "level numpy was not run" in result.stderr
 
 
+# A table of one product's bit, which an inference reads: its contents, and what is between them and its name.
+PRODUCT = {
+    "icebreaker": r"(LUT_INIT\(16'h)([0-9a-f]{4})(\)(?:(?!LUT_INIT).)*?product0_SB_DFF_Q_1_D_SB_LUT4_O_LC )",
+    "ulx3s_85f": r"(INITVAL\(16'h)([0-9a-f]{4})(\)(?:(?!INITVAL).)*?product0_TRELLIS_FF_Q_1_DI\S*_COMB )",
+}
+PRODUCT["hx8k_evn"] = PRODUCT["icebreaker"]
+
+
+def digits_chain(name, board, folder):
+    network = load(f"examples/{name}.s3net")
+    build = generate(network, board, BOARDS[board].device, folder / "build")
+    real = load_digits().test_images[:5].numpy()
+    images = with_extremes(network.tensor(network.input), real)
+    return Chain(build, images, network.run(images), real, None, folder / "cache")
+
+
+def fails_with(chain, level, maker, table, monkeypatch):
+    """Whether a level notices one wrong table of the netlist that ``maker`` makes."""
+    correct = getattr(levels, maker)(chain.build, chain.cache)
+    text, count = re.subn(
+        table, lambda m: f"{m[1]}{int(m[2], 16) ^ 0xFFFF:04x}{m[3]}", correct.verilog, count=1, flags=re.DOTALL
+    )
+    assert count == 1
+    monkeypatch.setattr(levels, maker, lambda *_: replace(correct, verilog=text))
+    try:
+        return not run_level(chain, level).ok
+    except SimulatorError as error:
+        return "got no answer" in str(error)
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("board", ["icebreaker", "ulx3s_85f"])
-def test_all_levels_are_equal_on_digits(board, tmp_path):
-    network = load("examples/digits.s3net")
-    build = generate(network, board, BOARDS[board].device, tmp_path / "build")
-    real = load_digits().test_images[:5].numpy()
-    images = with_extremes(network.tensor(network.input), real)
-    chain = Chain(build, images, network.run(images), real, None, tmp_path / "cache")
+def test_all_levels_are_equal_on_digits(board, tmp_path, monkeypatch):
+    chain = digits_chain("digits", board, tmp_path)
     for name in ("amaranth", "verilog", "netlist", "routed"):
         level = run_level(chain, name)
-        assert level.ok and level.values == level.images * numbers(network), level
+        assert level.ok and level.values == level.images * numbers(chain.build.compiled.network), level
+    maker = "routed_board" if board == "icebreaker" else "routed_engine"
+    assert fails_with(chain, "routed", maker, PRODUCT[board], monkeypatch)
 
 
 @pytest.mark.full
-def test_every_level_is_equal_on_the_smallest_boards_engine(tmp_path):
-    network = load("examples/digits-mlp.s3net")
-    build = generate(network, "hx8k_evn", BOARDS["hx8k_evn"].device, tmp_path / "build")
-    real = load_digits().test_images[:5].numpy()
-    images = with_extremes(network.tensor(network.input), real)
-    chain = Chain(build, images, network.run(images), real, None, tmp_path / "cache")
+def test_every_level_is_equal_on_the_smallest_boards_engine(tmp_path, monkeypatch):
+    chain = digits_chain("digits-mlp", "hx8k_evn", tmp_path)
     level = run_level(chain, "routed")
     assert level.ok and level.images == 9, level
+    assert fails_with(chain, "routed", "routed_engine", PRODUCT["hx8k_evn"], monkeypatch)
 
 
 @pytest.mark.full
 def test_one_wrong_table_of_the_netlist_is_found(chain, monkeypatch):
-    correct = synthesised_engine(chain.build, chain.cache)
     # A table of the first cell's product; tables that no inference reads are elsewhere.
-    table = re.compile(r"(INIT\(16'h)([0-9a-f]{4})(\)\s*\) \\cluster0\.array\.tile_0_0\.cells_0_0\.product0)")
-    text, count = table.subn(lambda m: f"{m[1]}{int(m[2], 16) ^ 0xFFFF:04x}{m[3]}", correct.verilog, count=1)
-    assert count == 1
-    monkeypatch.setattr(levels, "synthesised_engine", lambda *_: replace(correct, verilog=text))
-    try:
-        assert not run_level(chain, "netlist").ok
-    except SimulatorError as error:
-        assert "got no answer" in str(error)
+    table = r"(INIT\(16'h)([0-9a-f]{4})(\)\s*\) \\cluster0\.array\.tile_0_0\.cells_0_0\.product0)"
+    assert fails_with(chain, "netlist", "synthesised_engine", table, monkeypatch)
