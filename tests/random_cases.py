@@ -86,7 +86,8 @@ def random_engine(choose: Chooser) -> EngineConfig:
         rows = choose.choice([4, 8, 16])
         bits = choose.choice([b for b in (8, 4, 5, 6, 7, 3) if b * rows >= 32])
     powers = [n for n in (1, 2, 4, 8, 16) if n <= rows]
-    cols = choose.choice(powers[1:])
+    # At most four tiles of results make a memory word.
+    cols = choose.choice([n for n in powers[1:] if 4 * n >= rows])
     alphabets = [a for a in (Alphabet.s3(3), Alphabet.s3(4), Alphabet.s3(4, 3), Alphabet.s3(2)) if a.bits <= bits]
     split = not spram and choose.integer(0, 1) == 1
     return make_config(

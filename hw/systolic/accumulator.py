@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from amaranth import Cat, Module, Mux, Signal
+from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.hdl import signed
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
@@ -83,7 +83,7 @@ class Accumulator(wiring.Component):
         )
         read = memory.read_port()
         write = memory.write_port()
-        valid = delay_line(m, self.slot.valid, 4, "valid", reset_less=False)
+        valid = delay_line(m, self.slot.valid, 4, "valid")
         start = delay_line(m, self.slot.start, 3, "start")
         first = delay_line(m, self.slot.first, 2, "first")
         shift = delay_line(m, self.slot.shift, 2, "shift")
@@ -102,7 +102,7 @@ class Accumulator(wiring.Component):
             with m.Else():
                 m.d.sync += before.eq(stored)
             # Kept until the next slot: requantisers take the columns of a tile one after another.
-            with m.If(valid[3]):
+            with m.If(valid[3] if config.tile_cols > 1 else Const(1)):
                 m.d.sync += psum.eq(before + self.sums[h])
             m.d.comb += self.psums[h].eq(psum)
         m.d.comb += [write.data.eq(Cat(*(self.psums[h] for h in range(config.tile_cols)))), write.en.eq(valid[4])]

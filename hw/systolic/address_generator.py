@@ -29,7 +29,7 @@ class AddressGenerator(wiring.Component):
         Constant during a layer.
     prepare, instruction, base, y : in
         Take the pass ``instruction`` (:data:`~hw.systolic.program.PASS`), which begins at the word ``base`` and the
-        input row ``y``; only while ``idle``. The registers are wide and many, ``start`` comes late in its clock.
+        input row ``y``; only while not ``active``. The registers are wide and many, ``start`` comes late in its clock.
     start : in
         Begin the pass taken in this clock or before.
     go : in
@@ -38,8 +38,8 @@ class AddressGenerator(wiring.Component):
         A slot is issued in this clock, with its ``address`` and ``outside`` (of the map); ``pixel0``: it is
         the pass's first, ``first``/``last``/``low``/``shift_sums``: flags of its pass.
     next_is_last : out; a slot of the next clock would be one of a last pass
-    active, last_pass, idle : out
-        A pass is running; it is a last one; the next one may begin, or its weights be read.
+    active, last_pass : out
+        A pass is running, and no other may begin, nor its weights be read; it is a last one.
 
     Latency
     -------
@@ -69,7 +69,6 @@ class AddressGenerator(wiring.Component):
                 "next_is_last": Out(1),
                 "active": Out(1),
                 "last_pass": Out(1),
-                "idle": Out(1),
             }
         )
 
@@ -88,10 +87,7 @@ class AddressGenerator(wiring.Component):
         low = Signal(reset_less=True)
         shift_sums = Signal(reset_less=True)
         last = Signal(reset_less=True)
-        pixel0 = Signal()
-        gap = Signal(2)
-        waiting = Signal(2)
-        idle = Signal(init=1)
+        pixel0 = Signal(reset_less=True)
 
         # Whether the next slot is the last one of its row, and in the last row: known a clock before.
         row_ends = Signal(reset_less=True)
@@ -113,10 +109,7 @@ class AddressGenerator(wiring.Component):
             self.pixel0.eq(pixel0),
             self.active.eq(active),
             self.last_pass.eq(active & last),
-            self.idle.eq(idle),
         ]
-        with m.If(waiting != 0):
-            m.d.sync += [waiting.eq(waiting - 1), idle.eq(waiting == 1)]
         with m.If(self.slot):
             m.d.sync += pixel0.eq(0)
             with m.If(row_ends):
@@ -138,7 +131,7 @@ class AddressGenerator(wiring.Component):
                     x.eq(x + layer.stride_x),
                 ]
         with m.If(ends):
-            m.d.sync += [active.eq(0), waiting.eq(Mux(gap == 0, 0, gap - 1)), idle.eq(gap <= 1)]
+            m.d.sync += active.eq(0)
         with m.If(self.prepare):
             m.d.sync += [
                 address.eq(self.base),
@@ -153,10 +146,9 @@ class AddressGenerator(wiring.Component):
                 first.eq(self.instruction.first),
                 last.eq(self.instruction.last),
                 pixel0.eq(1),
-                gap.eq(self.instruction.gap),
             ]
             if self.config.image_planes == 2:
                 m.d.sync += [low.eq(self.instruction.low), shift_sums.eq(self.instruction.shift_sums)]
         with m.If(self.start):
-            m.d.sync += [active.eq(1), idle.eq(0)]
+            m.d.sync += active.eq(1)
         return m

@@ -10,6 +10,9 @@ from amaranth.lib.wiring import In, Out
 
 from hw.systolic.delay import delayed
 
+INDEX_BITS = 10
+"""Width of an index: a layer has less than 1024 classes (``RESULT`` in :mod:`hw.systolic.program`)."""
+
 
 class Argmax(wiring.Component):
     """Keeps the largest of a sequence of numbers and its index; the lowest index wins ties.
@@ -26,7 +29,7 @@ class Argmax(wiring.Component):
     value : signed(width), in; valid : in
     first : in
         ``value`` is the first of a sequence (index 0).
-    index : unsigned(16), out
+    index : unsigned(:data:`INDEX_BITS`), out
         Index of the largest number so far.
 
     Latency
@@ -37,7 +40,7 @@ class Argmax(wiring.Component):
     def __init__(self, width: int, *, registered: bool = False) -> None:
         self.width = width
         self.registered = registered
-        super().__init__({"value": In(signed(width)), "valid": In(1), "first": In(1), "index": Out(16)})
+        super().__init__({"value": In(signed(width)), "valid": In(1), "first": In(1), "index": Out(INDEX_BITS)})
 
     def model(self, values: np.ndarray) -> int:
         """Return the index for one sequence."""
@@ -50,9 +53,9 @@ class Argmax(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         best = Signal(signed(self.width), reset_less=True)
-        count = Signal(16, reset_less=True)
-        index = Signal(16, reset_less=True)
-        position = Signal(16)
+        count = Signal(INDEX_BITS, reset_less=True)
+        index = Signal(INDEX_BITS, reset_less=True)
+        position = Signal(INDEX_BITS)
         clocks = int(self.registered)
         value = delayed(m, self.value, clocks, "value")
         valid, first = delayed(m, self.valid, clocks, "valid"), delayed(m, self.first, clocks, "first")

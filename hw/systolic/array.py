@@ -39,7 +39,8 @@ class ShiftAddArray(wiring.Component):
     lanes : ``rows`` lanes of ``activation_bits``, in
         Activations of one slot, or weight codes of ``lane_codes`` columns for all rows.
     load, begin : in
-        See :func:`~hw.systolic.tile.row_token`; they belong to the lanes of the same clock.
+        See :func:`~hw.systolic.tile.row_token`; they belong to the lanes of the same clock, ``begin`` comes with
+        ``load`` only.
     sums : ``cols`` signed sums, out
 
     Latency
@@ -93,7 +94,7 @@ class ShiftAddArray(wiring.Component):
             # The tile above adds first, and its sum is there a clock after its own share.
             late = max(0, level - 1)
             lanes = Cat(*(self.lanes[level * height + r] for r in range(height)))
-            tiles = [Tile(config, level) for _ in range(config.groups)]
+            tiles = [Tile(config, level, last=g == config.groups - 1) for g in range(config.groups)]
             for g, tile in enumerate(tiles):
                 m.submodules[f"tile_{level}_{g}"] = tile
                 if g:
@@ -101,8 +102,8 @@ class ShiftAddArray(wiring.Component):
                 else:
                     m.d.comb += [
                         tile.row_i.lanes.as_value().eq(delayed(m, lanes, late, f"level{level}_lanes")),
-                        tile.row_i.load.eq(delayed(m, self.load, late, f"level{level}_load", reset_less=False)),
-                        tile.row_i.begin.eq(delayed(m, self.begin, late, f"level{level}_begin", reset_less=False)),
+                        tile.row_i.load.eq(delayed(m, self.load, late, f"level{level}_load")),
+                        tile.row_i.begin.eq(delayed(m, self.begin, late, f"level{level}_begin")),
                     ]
                 for c in range(config.tile_cols if level else 0):
                     m.d.comb += tile.sums_i[c].eq(above[g].sums_o[c])

@@ -114,7 +114,7 @@ class Cluster(wiring.Component):
 
         # Slot tags of the accumulators start one clock before the address is needed.
         early = timing.psum_address(config) - 1
-        valid = delay_line(m, control.slot, early + config.groups, "slot", reset_less=False)
+        valid = delay_line(m, control.slot, early + config.groups, "slot")
         start = delay_line(m, control.pixel0, early + config.groups, "pixel0")
         first = delay_line(m, control.first, early + config.groups, "first")
         shift = delay_line(m, control.shift_sums, early + config.groups, "shift_sums")
@@ -141,9 +141,7 @@ class Cluster(wiring.Component):
             output.logits.eq(control.logits),
             output.constants.eq(control.constants),
             output.fetched.eq(memory.read_data),
-            output.residual_valid.eq(
-                delayed(m, output.residual_due, timing.fetch(config), "residual", reset_less=False)
-            ),
+            output.residual_valid.eq(delayed(m, output.residual_due, timing.fetch(config), "residual")),
             self.pending.eq(output.pending),
             self.residual_next.eq(output.residual_due),
             self.output_next.eq(output.results_valid),

@@ -127,6 +127,7 @@ class EngineConfig:
             self.cols >= 1 and self.rows % self.cols == 0,
             f"rows must be a multiple of cols, got {self.rows} x {self.cols}",
         )
+        need(self.lane_sets <= 4, f"rows must be at most four times cols, got {self.rows} x {self.cols}")
         need(
             self.alphabet.bits <= self.activation_bits,
             f"a {self.alphabet.bits}-bit weight code does not fit a lane of {self.activation_bits} bits",

@@ -42,12 +42,14 @@ class ClockModel:
     # The pass that is streaming: its slots still to be issued, and the clock of the next one at the earliest.
     slots_left: int = 0
     next_slot: int = 0
-    gap: int = 0
     pause_until: int = 0
     pass_is_last: bool = False
     ready_at: int = 0
     drain_at: int = 0
     slots: int = 0
+    # Clocks of the slots of this pass, and of the one before, whose sums it needs.
+    issued: list[int] = field(default_factory=list)
+    before: list[int] = field(default_factory=list)
 
     def run(self, layers: Sequence[LayerPlan]) -> tuple[int, list[LayerClocks]]:
         """Return the clocks of an inference, and of every layer."""
@@ -73,7 +75,7 @@ class ClockModel:
                         self._instruction()  # PASS
                         self.now += 1
                         self._hand_over(step.weights is not None)
-                        self._start(last)
+                        self._start(first=i == 0, last=last)
                 if layer.strips > 1:
                     self._instruction()  # STRIP
                     self.now += 1
@@ -119,10 +121,10 @@ class ClockModel:
         for _ in range(self.config.weight_words if weights else 0):
             self._read()
 
-    def _start(self, last: bool) -> None:
+    def _start(self, *, first: bool, last: bool) -> None:
         """Begin a pass; it was handed over in the clock before ``now``."""
+        self.before, self.issued = [] if first else self.issued, []
         self.slots_left = self.layer.pixels
-        self.gap = self.layer.gap()
         self.pass_is_last = last
         self.next_slot = self.now
 
@@ -151,6 +153,10 @@ class ClockModel:
             at = self._slot_clock()
             if at >= clock:
                 return
+            # What an instruction takes keeps two passes apart even where a map has one pixel.
+            if self.before and at < self.before[len(self.issued)] + timing.PSUM_LOOP:
+                raise AssertionError(f"layer {self.layer.node!r} needs a partial sum before it is stored")
+            self.issued.append(at)
             self.slots += 1
             self.slots_left -= 1
             self.next_slot = at + 1
@@ -159,7 +165,7 @@ class ClockModel:
                 self.pause_until = at + self.config.columns_per_requantizer
                 self.taken.update(at + offset for offset in self.wanted)
             if not self.slots_left:
-                self.ready_at = at + max(1, self.gap)
+                self.ready_at = at + 1
 
     def _slot_clock(self) -> int:
         """Return the first clock in which the next slot can be issued."""

@@ -157,7 +157,7 @@ class Engine(wiring.Component):
             sequencer.fetched.eq(program),
             sequencer.intact.eq(checksum.intact),
             sequencer.read_free.eq(1 if split else schedule.read_free),
-            sequencer.pass_idle.eq(addresses.idle),
+            sequencer.pass_idle.eq(~addresses.active),
             sequencer.streaming.eq(addresses.active),
             sequencer.last_pass.eq(addresses.last_pass),
             sequencer.pending.eq(clusters[0].pending),
@@ -224,8 +224,9 @@ class Engine(wiring.Component):
             control.load.eq(sequencer.load),
             control.begin.eq(sequencer.load_begins),
             control.weights.eq(program),
-            control.border.eq(layer.border),
-            control.maximum.eq(layer.maximum),
+            # Activations have two bits at least, so a zero point is 2 or more, or 0.
+            control.border.eq(layer.border & ~1),
+            control.maximum.eq(layer.maximum | 3),
             control.logits.eq(layer.classes != 0),
             control.residual_mode.eq(layer.residual),
             control.residual_shift.eq(layer.residual_shift),
@@ -274,7 +275,7 @@ class Engine(wiring.Component):
             logits = LogitOutput(self.config)
             m.submodules[f"logit_output{i}"] = reset(logits)
             m.d.comb += [
-                logits.restart.eq(delayed(m, sequencer.layer_begins, i, f"layer_begins{i}", reset_less=False)),
+                logits.restart.eq(delayed(m, sequencer.layer_begins, i, f"layer_begins{i}")),
                 logits.classes.eq(sequencer.result.classes),
                 logits.value.eq(cluster.logit),
                 logits.valid.eq(cluster.logit_valid),

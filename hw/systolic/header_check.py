@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth import Module
+from amaranth import Module, Signal
 from amaranth.lib import enum, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -58,11 +58,13 @@ class HeaderCheck(wiring.Component):
             & (header.code_bits == config.alphabet.bits)
             & (header.alphabet == alphabet_number(config.alphabet))
         )
-        m.d.sync += self.error.eq(Error.NONE)
+        error = Signal(Error, reset_less=True)
+        m.d.comb += self.error.eq(error)
+        m.d.sync += error.eq(Error.NONE)
         with m.If(~self.intact):
-            m.d.sync += self.error.eq(Error.CHECKSUM)
+            m.d.sync += error.eq(Error.CHECKSUM)
         with m.Elif(header.version != VERSION):
-            m.d.sync += self.error.eq(Error.VERSION)
+            m.d.sync += error.eq(Error.VERSION)
         with m.Elif(~fits):
-            m.d.sync += self.error.eq(Error.SHAPE)
+            m.d.sync += error.eq(Error.SHAPE)
         return m

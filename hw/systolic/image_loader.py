@@ -88,17 +88,19 @@ class ImageLoader(wiring.Component):
         m = Module()
         config, fields = self.config, self.fields
         a = config.activation_bits
+        width, height = fields.width[: config.coordinate_bits], fields.height[: config.coordinate_bits]
         lanes = Signal(config.word_bits, reset_less=True)
         running = Signal()
         emit = Signal()
         part = Signal(_Part, init=_Part.BODY)
-        left = Signal(config.coordinate_bits)
-        channel = Signal(4)
+        left = Signal(config.coordinate_bits, reset_less=True)
+        channel = Signal(4, reset_less=True)
         # Whether the next activation is its pixel's last one, the next pixel its part's, the next row the image's, and
         # whether the next pixel makes a word: known a clock before.
-        pixel_ends, part_ends, last_row, word_ends = (
-            Signal(name=name) for name in ("pixel_ends", "part_ends", "last_row", "word_ends")
+        pixel_ends, part_ends, last_row = (
+            Signal(name=name, reset_less=True) for name in ("pixel_ends", "part_ends", "last_row")
         )
+        word_ends = Signal()
         due = Signal(max(4, config.rows.bit_length()), init=config.rows)
         rows = Signal(config.coordinate_bits, reset_less=True)
         address = Signal.like(self.write_address)
@@ -120,10 +122,10 @@ class ImageLoader(wiring.Component):
             m.d.comb += border.eq(Mux(low_row, 0, (1 << fields.zero_point[:3]) >> 1))
         # Parts of no pixels are skipped.
         first_part = Mux(fields.pad_left == 0, _Part.BODY, _Part.LEFT)
-        first_left = Mux(fields.pad_left == 0, fields.width, fields.pad_left)
+        first_left = Mux(fields.pad_left == 0, width, fields.pad_left)
         with m.Switch(part):
             with m.Case(_Part.LEFT):
-                m.d.comb += [next_part.eq(_Part.BODY), next_left.eq(fields.width)]
+                m.d.comb += [next_part.eq(_Part.BODY), next_left.eq(width)]
             with m.Case(_Part.BODY):
                 m.d.comb += [
                     next_part.eq(Mux(fields.pad_right == 0, first_part, _Part.RIGHT)),
@@ -171,8 +173,8 @@ class ImageLoader(wiring.Component):
                 part_ends.eq(first_left == 1),
                 due.eq(fields.window),
                 word_ends.eq(fields.window == 1),
-                rows.eq(fields.height),
-                last_row.eq(fields.height == 1),
+                rows.eq(height),
+                last_row.eq(height == 1),
                 address.eq(fields.address),
             ]
         m.d.comb += [

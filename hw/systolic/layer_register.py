@@ -17,9 +17,11 @@ def kept(
         "rows": config.coordinate_bits,
         "width": config.coordinate_bits,
         "height": config.coordinate_bits,
-        "x_step": config.address_bits,
+        # A stride of so many pixels, each in as many words as TILE's output_step can say.
+        "x_step": min(config.address_bits, 12),
         "y_step": config.address_bits,
     }
+    widths["residual_shift"] = (config.max_residual_shift - config.min_residual_shift).bit_length()
     if not config.mixed_bits:
         widths["maximum"] = 0
     statements: list[Statement] = []

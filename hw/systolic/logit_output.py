@@ -74,7 +74,7 @@ class LogitOutput(wiring.Component):
         ]
         level = self._buffer(m, token, take)
         # A clock late, which does not matter: tiles of logits are further apart than that.
-        room = Signal()
+        room = Signal(reset_less=True)
         m.d.comb += self.room.eq(room)
         m.d.sync += room.eq((level < self.depth - self.config.columns_per_requantizer) & ~klass_valid)
         m.d.sync += finished.eq(take & (left == 1))
@@ -123,7 +123,7 @@ class LogitOutput(wiring.Component):
         ]
         with m.If(take):
             m.d.sync += into.eq(into + 1)
-        m.d.sync += reading.eq(~reading & ~full & (written != taken))
+        m.d.sync += reading.eq(~full & (written != taken))
         with m.If(reading):
             m.d.sync += full.eq(1)
         with m.If(full & self.logits.ready):

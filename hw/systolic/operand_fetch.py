@@ -58,8 +58,8 @@ class OperandFetch(wiring.Component):
         m = Module()
         a = self.config.activation_bits
         outside = delayed(m, self.token.outside, timing.fetch(self.config), "outside")
-        load = delayed(m, self.token.load, timing.lanes(self.config), "load", reset_less=False)
-        begin = delayed(m, self.token.begin, timing.lanes(self.config), "begin", reset_less=False)
+        load = delayed(m, self.token.load, timing.lanes(self.config), "load")
+        begin = delayed(m, self.token.begin, timing.lanes(self.config), "begin")
         m.d.comb += [self.load.eq(load), self.begin.eq(begin)]
         border = self.border
         if self.config.image_planes == 2:
@@ -68,7 +68,7 @@ class OperandFetch(wiring.Component):
             m.d.sync += border.eq(Mux(low, 0, self.border))
         word: Value = self.fetched
         if self.config.program_words:
-            loading = delayed(m, self.token.load, timing.fetch(self.config), "loading", reset_less=False)
+            loading = delayed(m, self.token.load, timing.fetch(self.config), "loading")
             word = Mux(loading, self.weights, self.fetched)
         for r in range(self.config.rows):
             lane = Signal(a, name=f"lane{r}", reset_less=True)

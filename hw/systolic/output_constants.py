@@ -53,7 +53,7 @@ class OutputConstants(wiring.Component):
         config = self.config
         share = config.columns_per_requantizer
         psum = timing.psum(config)
-        last = delay_line(m, self.last, psum + config.groups + share, "last", reset_less=False)
+        last = delay_line(m, self.last, psum + config.groups + share, "last")
 
         # Where the next constant goes: requantiser fastest, then phase, then tile. Where wires are long, it is
         # written a clock later.

@@ -139,7 +139,7 @@ class OutputStage(wiring.Component):
         part = delayed(m, chosen & self.residual_valid.replicate(share * a), group, f"residual_part{unit}")
         if share == 1:
             return part
-        valid = delayed(m, self.residual_valid, group, f"residual_valid{unit}", reset_less=False)
+        valid = delayed(m, self.residual_valid, group, f"residual_valid{unit}")
         queue = Signal((share - 1) * a, name=f"residual_queue{unit}", reset_less=True)
         m.d.sync += queue.eq(Mux(valid, part, queue)[a:])
         return Mux(valid, part[:a], queue[:a])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth import Module, Mux, Signal
+from amaranth import Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -57,7 +57,7 @@ class PortSchedule(wiring.Component):
         write = timing.write(config)
         taken = Signal(write + 1)
         # Constant during a layer, so it may come a clock late and be close to where it is used.
-        wanted = Signal(write + 1)
+        wanted = Signal(write + 1, reset_less=True)
         m.d.sync += [
             wanted[add].eq(self.residual_mode == ResidualMode.ADD),
             wanted[compare].eq(self.residual_mode == ResidualMode.MAXIMUM),
@@ -69,22 +69,27 @@ class PortSchedule(wiring.Component):
         issued = Signal()
         coming = Signal.like(taken)
         m.d.comb += coming.eq((taken | Mux(issued, wanted >> 1, 0)) >> 1)
-        pause = Signal(range(max(2, config.columns_per_requantizer)))
+        # Two columns that share a requantiser need no counter: the clock behind the last slot is decided with it.
+        share = config.columns_per_requantizer
+        pause = Signal(range(max(1, share - 1)))
         pausing = Signal()
-        m.d.comb += pausing.eq(self.issue_last if config.columns_per_requantizer > 1 else 0)
-        with m.If(self.issue_last):
-            m.d.sync += pause.eq(config.columns_per_requantizer - 1)
-        with m.Elif(pause != 0):
-            m.d.sync += pause.eq(pause - 1)
-            m.d.comb += pausing.eq(pause != 1)
+        m.d.comb += pausing.eq((self.issue_last if share > 1 else 0) | (pause != 0))
+        if share > 2:
+            with m.If(self.issue_last):
+                m.d.sync += pause.eq(share - 2)
+            with m.Elif(pause != 0):
+                m.d.sync += pause.eq(pause - 1)
         # What the next clock allows is decided now: the way from here to the address registers is long.
         read_free = Signal(init=1)
         slot_free = Signal(init=1)
+        # Last slots need the port at the same distances, and a layer reads a residual in one way only: they can meet
+        # only where one's result is written while another's residual is read, by the same port.
+        collides = self.next_is_last & (coming & wanted).any() if config.single_port else Const(0)
         m.d.sync += [
             issued.eq(self.issue_last),
             taken.eq(coming),
             read_free.eq(~coming[0]),
-            slot_free.eq(~coming[0] & ~pausing & ~(self.next_is_last & (coming & wanted).any())),
+            slot_free.eq(~coming[0] & ~pausing & ~collides),
         ]
         m.d.comb += [self.read_free.eq(read_free), self.slot_free.eq(slot_free)]
         return m

@@ -1,6 +1,6 @@
 """The layer program: a linear stream of instructions, constants and weights in main memory.
 
-Version 4. Every instruction is 64 bits, stored in ``ceil(64 / word_bits)`` consecutive memory words, least
+Version 5. Every instruction is 64 bits, stored in ``ceil(64 / word_bits)`` consecutive memory words, least
 significant word first; the opcode is in the lowest four bits. ``docs/program.md`` describes the format.
 """
 
@@ -14,11 +14,14 @@ from amaranth.lib import data
 from hw.graph import Alphabet
 from hw.systolic.config import EngineConfig
 
-VERSION = 4
+VERSION = 5
 """Version of the program format; an engine refuses any other."""
 
 INSTRUCTION_BITS = 64
 """Size of an instruction, and the most an output constant may take."""
+
+MOST_WORDS = (1 << 16) - 1
+"""Memory words of a program, at most."""
 
 COORDINATE_BITS = 11
 """Width of map coordinates and sizes. Coordinates are signed: a window may start outside the map."""
@@ -141,7 +144,6 @@ PASS = data.StructLayout(
         "first": 1,
         "last": 1,
         "weights": 1,
-        "gap": 2,
         "low": 1,
         "shift_sums": 1,
     }
@@ -149,7 +151,7 @@ PASS = data.StructLayout(
 """Stream all pixels of the strip through one tile of weights; ``weight_words`` words of weights follow if ``weights``.
 
 ``x``, ``y`` are the (signed) input coordinates of the first operand, ``first`` starts the sums at zero,
-``last`` sends them to the requantisers. ``gap`` is how many clocks must pass after it before the next pass.
+``last`` sends them to the requantisers.
 ``low`` passes multiply the low bits of an image in two planes: outside the map an operand is 0. ``shift_sums`` first
 multiplies the partial sums by ``2^activation_bits``: the first low pass, after those of the high bits.
 """

@@ -125,7 +125,7 @@ class Requantizer(wiring.Component):
         ]
         m.d.sync += product2.eq(both ^ self.factor.subtract.replicate(len(both)))
         range_bits = (config.max_residual_shift - config.min_residual_shift).bit_length()
-        moved = _shift(self.residual, self.residual_shift[:range_bits])
+        moved = _shift(m, self.residual, self.residual_shift[:range_bits], "residual")
         residual2 = Signal(len(moved), reset_less=True)
         m.d.sync += residual2.eq(moved)
 
@@ -133,7 +133,7 @@ class Requantizer(wiring.Component):
         scaled3 = Signal(signed(width), reset_less=True)
         plus3 = Signal(signed(width), reset_less=True)
         m.d.sync += [
-            scaled3.eq(_shift(product2, self.scale_shift)),
+            scaled3.eq(_shift(m, product2, self.scale_shift, "scaled")),
             plus3.eq((residual2 << config.min_residual_shift) + self.addend),
         ]
 
@@ -163,8 +163,10 @@ class Requantizer(wiring.Component):
         return m
 
 
-def _shift(value: Value, amount: Value) -> Value:
-    """Return ``value << amount``, a signed value staying signed."""
+def _shift(m: Module, value: Value, amount: Value, name: str) -> Value:
+    """Return ``value << amount``, a signed value staying signed; ``name`` is that of the signals on the way."""
     for bit in range(len(amount)):
-        value = Mux(amount[bit], value << (1 << bit), value)
+        shifted = Mux(amount[bit], value << (1 << bit), value)
+        value = Signal(shifted.shape(), name=f"{name}_{bit}")
+        m.d.comb += value.eq(shifted)
     return value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth import Module, Mux, Signal
+from amaranth import Cat, Module, Mux, Signal
 from amaranth.hdl import signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
@@ -17,7 +17,6 @@ from hw.systolic.program import (
     END,
     HEADER,
     INPUT,
-    INSTRUCTION_BITS,
     LOOP,
     OPERAND,
     PASS,
@@ -127,7 +126,9 @@ class Sequencer(wiring.Component):
         bits = config.address_bits
 
         counter = Signal(config.program_bits)
-        buffer = Signal(INSTRUCTION_BITS)
+        # Filled word by word from the top, so a constant of fewer words than an instruction lies higher.
+        buffer = Signal(instruction_words(config) * config.word_bits, reset_less=True)
+        constant = buffer[(instruction_words(config) - constant_words(config)) * config.word_bits :]
 
         def view(layout: data.StructLayout) -> data.View[data.StructLayout]:
             return data.View(layout, buffer[: layout.size])
@@ -143,13 +144,13 @@ class Sequencer(wiring.Component):
         residual_offset = Signal(bits, reset_less=True)
         y_offset = Signal(config.coordinate_bits, reset_less=True)
         loops = Signal(config.coordinate_bits, reset_less=True)
-        layer_begins = Signal()
+        layer_begins = Signal(reset_less=True)
         # These registers are wide: they take the instruction a clock after it was decoded, long before the next one.
         take_operand, take_result, take_tile, take_strip = (
-            Signal(name=f"take_{what}") for what in ("operand", "result", "tile", "strip")
+            Signal(name=f"take_{what}", reset_less=True) for what in ("operand", "result", "tile", "strip")
         )
         # No room for logits. A clock late: tiles are further apart than that.
-        held = Signal()
+        held = Signal(reset_less=True)
         m.d.sync += held.eq((result.classes != 0) & ~self.room)
         m.d.sync += [take_operand.eq(0), take_result.eq(0), take_tile.eq(0), take_strip.eq(0)]
         steps = view(STRIP)
@@ -176,14 +177,14 @@ class Sequencer(wiring.Component):
             self.base.eq(view(PASS).address + input_offset),
             self.y.eq(view(PASS).y + y_offset),
             self.input_fields.eq(view(INPUT)),
-            self.constant.eq(buffer[: constant_layout(config).size]),
+            self.constant.eq(constant[: constant_layout(config).size]),
         ]
 
         part = Signal(range(max(2, instruction_words(config))))
-        clocks = Signal(range(timing.fetch(config)))
-        constants_left = Signal(16)
-        constants = Signal()
-        weights_left = Signal(range(config.weight_words + 1))
+        clocks = Signal(range(timing.fetch(config)), reset_less=True)
+        constants_left = Signal(range(config.constant_depth * config.cols + 1), reset_less=True)
+        in_constants = Signal()
+        weights_left = Signal(range(config.weight_words + 1), reset_less=True)
         error = Signal(Error)
         checked = Signal()
         busy = Signal()
@@ -229,17 +230,17 @@ class Sequencer(wiring.Component):
             with m.State("WAIT"):
                 m.d.sync += clocks.eq(clocks - 1)
                 with m.If(clocks == 0):
-                    self._take(m, buffer, part)
-                    m.d.sync += part.eq(part + 1)
+                    m.d.sync += [buffer.eq(Cat(buffer, self.fetched)[config.word_bits :]), part.eq(part + 1)]
                     go_on("FETCH")
-                    words = Mux(constants, constant_words(config), instruction_words(config))
+                    words = Mux(in_constants, constant_words(config), instruction_words(config))
                     with m.If(part == words - 1):
                         m.d.sync += part.eq(0)
                         go_on("DECODE")
-                        with m.If(constants):
+                        with m.If(in_constants):
                             go_on("CONSTANT")
 
             with m.State("DECODE"):
+                m.d.sync += weights_left.eq(config.weight_words)
                 go_on("FETCH")
                 with m.Switch(buffer[:4]):
                     with m.Case(Opcode.HEADER):
@@ -247,7 +248,7 @@ class Sequencer(wiring.Component):
 
                     with m.Case(Opcode.CONSTANTS):
                         m.d.comb += self.constant_restart.eq(1)
-                        m.d.sync += [constants.eq(1), constants_left.eq(view(CONSTANTS).count)]
+                        m.d.sync += [in_constants.eq(1), constants_left.eq(view(CONSTANTS).count)]
 
                     with m.Case(Opcode.INPUT):
                         go_on("DECODE")
@@ -270,7 +271,6 @@ class Sequencer(wiring.Component):
 
                     with m.Case(Opcode.PASS):
                         # A last pass is behind a TILE, so all logits of the tile before are out, and counted.
-                        m.d.sync += weights_left.eq(config.weight_words)
                         go_on("READY")
                         with m.If(view(PASS).weights):
                             go_on("WEIGHTS")
@@ -321,7 +321,7 @@ class Sequencer(wiring.Component):
                 m.d.sync += constants_left.eq(constants_left - 1)
                 go_on("FETCH")
                 with m.If(constants_left == 1):
-                    m.d.sync += constants.eq(0)
+                    m.d.sync += in_constants.eq(0)
 
             with m.State("BEGIN"):
                 m.d.comb += self.input_start.eq(1)
@@ -360,10 +360,3 @@ class Sequencer(wiring.Component):
                 m.d.sync += busy.eq(0)
 
         return m
-
-    def _take(self, m: Module, buffer: Signal, part: Signal) -> None:
-        """Put the fetched word in its place of the instruction register."""
-        width = self.config.word_bits
-        for i in range(instruction_words(self.config)):
-            with m.If(part == i):
-                m.d.sync += buffer[i * width : min((i + 1) * width, len(buffer))].eq(self.fetched)

@@ -52,7 +52,8 @@ class TileRegister(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         tile = self.tile
-        constants = Signal(10, name="constants_register", reset_less=True)
+        # No more than the address of the constants' memory.
+        constants = Signal(range(self.config.constant_depth), name="constants_register", reset_less=True)
         lane_set = Signal(2, name="lane_set_register", reset_less=True)
         m.d.comb += [self.constants.eq(constants), self.lane_set.eq(lane_set)]
         with m.If(self.begins):

@@ -18,7 +18,7 @@ from sim.formal.prove import Mode, Theorem
 def smallest_config() -> EngineConfig:
     """Return the least engine whose accumulators also join two image planes."""
     return EngineConfig(
-        rows=8, cols=1, activation_bits=4, alphabet=Alphabet.s3(2), acc_width=10, scaled_width=14, output_shift=2,
+        rows=8, cols=2, activation_bits=4, alphabet=Alphabet.s3(2), acc_width=10, scaled_width=14, output_shift=2,
         max_scale_shift=2, min_residual_shift=0, max_residual_shift=0, columns_per_requantizer=1, psum_depth=16,
         constant_depth=2, memory_words=64, memory=MemoryKind.BLOCK, tile_rows=2, tile_cols=1, image_planes=2,
     )  # fmt: skip

@@ -126,7 +126,7 @@ def test_the_proof_of_memories_notices_a_lane_that_is_written_without_its_mask()
     assert "written last" in refuted(ports.memory_theorem("a fault", 7, **fields, memory=Careless))
 
 
-def test_the_proof_of_the_program_loader_notices_a_word_that_is_written_a_clock_early():
+def test_the_proof_of_the_program_loader_notices_a_lane_that_is_lost():
     def fault(loader, m):
         with m.If(loader.image.payload == 7):
             m.d.comb += loader.write_data[:8].eq(0)

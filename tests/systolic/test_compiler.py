@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hw.devices import DEVICES, ECP5_85, UP5K
-from hw.graph import Alphabet, Concatenation, Convolution, MaxPool, load
+from hw.graph import Alphabet, Concatenation, Convolution, Logits, MaxPool, Network, Tensor, load
 from hw.systolic.compiler import CompileError, compile_network
 from hw.systolic.compiler.layout import MapLayout
 from hw.systolic.config import EngineConfig
@@ -138,6 +138,28 @@ def test_maps_larger_than_the_coordinates_are_refused():
     config = replace(choose_config([network], ECP5_85), coordinate_bits=4)
     with pytest.raises(CompileError, match="'stem_block' needs coordinates of 5 bits, the engine has 4"):
         compile_network(network, config)
+
+
+def one_row(pixels, classes, channels=1):
+    image = Tensor("image", channels, 1, pixels, 8, 0, 8)
+    weight = np.ones((classes, channels, 1, pixels), np.int32)
+    logits = Logits("logits", "image", weight, Alphabet.s3(3), np.zeros(classes, np.int64), 8)
+    return Network("row", "image", {"image": image}, (logits,))
+
+
+def test_images_larger_than_the_coordinates_are_refused():
+    network = one_row(40, 2)
+    config = choose_config([network], ECP5_85)
+    assert config.coordinate_bits == 6
+    compile_network(network, config)
+    with pytest.raises(CompileError, match="the image has 1 rows of 40 pixels, the engine counts them in 5 bits"):
+        compile_network(network, replace(config, coordinate_bits=5))
+
+
+def test_a_network_of_too_many_weights_is_refused_at_once():
+    # Without the check this takes minutes.
+    with pytest.raises(CompileError, match="20480000 weights take 320000 words of instructions at least, a program"):
+        choose_config([one_row(4096, 1000, channels=5)], ECP5_85)
 
 
 def test_circular_padding_is_refused_by_name():

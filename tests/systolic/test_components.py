@@ -270,6 +270,7 @@ def test_an_instruction_field_that_does_not_fit_is_named():
     [
         ({"rows": 7}, "rows must be even"),
         ({"cols": 3}, "multiple of cols"),
+        ({"rows": 16, "cols": 2}, "at most four times cols"),
         ({"activation_bits": 9}, "activation_bits"),
         ({"columns_per_requantizer": 3}, "columns_per_requantizer"),
         ({"psum_depth": 33}, "psum_depth"),

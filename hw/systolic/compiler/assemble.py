@@ -167,7 +167,6 @@ class Assembler:
             first=first,
             last=last,
             weights=step.weights is not None,
-            gap=layer.gap(),
             low=step.low,
             shift_sums=step.shift_sums,
         )

@@ -14,7 +14,7 @@ from hw.systolic.compiler.constants import ColumnSums, OutputFormula, logit_form
 from hw.systolic.compiler.layout import ImageLayout, Layout, MapLayout
 from hw.systolic.compiler.plan import ChannelConstants, CompileError, LayerPlan, PassPlan, TilePlan
 from hw.systolic.config import EngineConfig
-from hw.systolic.program import ResidualMode
+from hw.systolic.program import MOST_WORDS, ResidualMode, instruction_words
 
 Columns = list[int | None]
 
@@ -29,6 +29,7 @@ class Lowering:
 
     def layers(self) -> list[LayerPlan]:
         """Return the layer plans of the whole network, in order."""
+        self._check_size()
         plans: list[LayerPlan] = []
         for node in self.network.nodes:
             match node:
@@ -49,7 +50,29 @@ class Lowering:
                     raise CompileError(f"layer {node.name!r}: the engine has no {type(node).__name__}")
         for plan in plans:
             self._check_plan(plan)
+        self._check_image()
         return [_without_reloads(plan) for plan in plans]
+
+    def _check_size(self) -> None:
+        """Refuse at once what would take minutes to find too large: a pass of an array of weights is an instruction."""
+        config = self.config
+        weights = sum(node.weight.size for node in self.network.nodes if isinstance(node, Convolution | Logits))
+        least = -(-weights // (config.rows * config.cols)) * instruction_words(config)
+        if least > MOST_WORDS:
+            raise CompileError(
+                f"the network is too large for a program: {weights} weights take {least} words of instructions at "
+                f"least, a program has {MOST_WORDS} at most"
+            )
+
+    def _check_image(self) -> None:
+        image = self.layouts[self.network.input]
+        assert isinstance(image, ImageLayout)
+        width, rows = image.tensor.width, image.planes * image.tensor.height
+        if max(width, rows).bit_length() > self.config.coordinate_bits:
+            raise CompileError(
+                f"the image has {rows} rows of {width} pixels, the engine counts them in "
+                f"{self.config.coordinate_bits} bits"
+            )
 
     def _check_plan(self, plan: LayerPlan) -> None:
         config = self.config

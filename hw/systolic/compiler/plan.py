@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw.systolic.program import ResidualMode
-from hw.systolic.timing import PSUM_LOOP
 
 Weights = NDArray[np.int64]
 
@@ -131,10 +130,6 @@ class LayerPlan:
                     end = max(size, begin + stride * (count - 1) + 1)
                     most = max(most, end - min(0, begin))
         return most.bit_length()
-
-    def gap(self) -> int:
-        """Clocks between two passes, so that a partial sum is stored before it is needed again."""
-        return max(0, PSUM_LOOP - self.pixels)
 
 
 class CompileError(ValueError):
