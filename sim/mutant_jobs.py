@@ -32,15 +32,27 @@ def network_job(compiled: CompiledNetwork, images: np.ndarray, stall: int) -> Jo
 
 
 def interrupted_jobs(job: Job, clocks: Sequence[int]) -> list[Job]:
-    """Return a job that is stopped after each of ``clocks``, by ``run`` and by a reset, and behind each the whole job.
+    """Return a job that is stopped after each of ``clocks``, and behind each the whole job.
 
-    Whatever the engine was doing, it must begin anew as if nothing had been.
+    Whatever the engine was doing, it must begin anew as if nothing had been, also with a program that comes at once.
     """
-    jobs = []
-    for after in clocks:
-        for reset in (False, True):
-            jobs += [replace(job, name=f"stop after {after}", stop_after=after, reset=reset), job]
+    jobs: list[Job] = []
+    for i, after in enumerate(clocks):
+        jobs += [replace(job, name=f"stop after {after}", stop_after=after), replace(job, idle=i % 4)]
     return jobs
+
+
+def restarted(job: Job) -> Job:
+    """Return the job that stops the engine and starts it again with the program that it has."""
+    return replace(job, name=f"{job.name}, started again", program=b"")
+
+
+def hasty_jobs(job: Job) -> list[Job]:
+    """Return jobs whose host lets the engine run before all of the program can have arrived, a patient one behind each.
+
+    The engine refuses the program or runs it.
+    """
+    return [part for settle in range(4) for part in (replace(job, name=f"run after {settle}", settle=settle), job)]
 
 
 def expected_answers(compiled: CompiledNetwork, images: np.ndarray) -> list[list[int]]:
@@ -95,8 +107,26 @@ def refused_jobs(config: EngineConfig) -> list[tuple[Job, int]]:
     job("checksum, two lanes exchanged", [*closed[:-2], closed[-1], closed[-2]], 4)
     for opcode in range(len(Opcode), 16):
         job(f"opcode {opcode}", [*good[: -len(image)], opcode, 0], 3)
+    for opcode in range(Opcode.HEADER + 1, len(Opcode)):
+        job(f"opcode {opcode} before the header", [opcode, 0, *good], 3)
     # A loop that never ends: it counts further than the engine's counter.
     if config.coordinate_bits < 11:
         loop = encode(Opcode.LOOP, config, target=len(good), count=(1 << 11) - 1)
         job("endless loop", [*good, *loop], 5, 2 << config.watchdog_bits)
     return jobs
+
+
+def endless_constants(config: EngineConfig) -> Job:
+    """Return a program with a count of 0 constants, which never gets to its image."""
+    words = encode(
+        Opcode.HEADER, config, version=VERSION, rows=config.rows, cols=config.cols,
+        activation_bits=config.activation_bits, code_bits=config.alphabet.bits,
+        alphabet=alphabet_number(config.alphabet), words=1,
+    )  # fmt: skip
+    words += [*encode(Opcode.CONSTANTS, config, count=0), 0, 0]
+    words += encode(
+        Opcode.INPUT, config, address=config.memory_words - 8, width=2, height=1, pad_left=0, pad_right=0, channels=0,
+        window=1, step=1, zero_point=0,
+    )  # fmt: skip
+    program = lanes([*words, closing_word(words, config)], config)
+    return Job("endless constants", program, bytes(8), 1, 2 * len(program) + 400)

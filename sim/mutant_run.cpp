@@ -18,7 +18,7 @@
 #define PORT(stream, part) stream##___05F##part
 
 struct Job {
-    uint32_t clocks, answers, stall, stop_after, reset;
+    uint32_t clocks, answers, stall, stop_after, idle, settle, slow;
     std::vector<uint8_t> program, images;
 };
 
@@ -70,18 +70,19 @@ static uint64_t run(Vengine& engine, const Job& job, FILE* answers_to) {
     Random pause;
     enum { PROGRAM, SETTLE, IMAGES } phase = PROGRAM;
     size_t at = 0;
-    uint32_t answers = 0, left = 4, quiet = 0, started = 0, waited = 0;
+    uint32_t answers = 0, left = job.settle, quiet = 0, started = 0, waited = 0;
     bool busy = false, logit_waits = false, class_waits = false, ended = false;
     uint64_t logit = 0, klass = 0, error = 0;
     engine.run = 0;
     engine.PORT(image, valid) = 0;
     engine.PORT(logits, ready) = engine.PORT(klass, ready) = 0;
-    edge(engine), edge(engine), edge(engine);
+    for (uint32_t i = 0; i < job.idle; i++) edge(engine);
     for (uint32_t clock = 0; clock < job.clocks; clock++) {
         const std::vector<uint8_t>& stream = phase == PROGRAM ? job.program : job.images;
         bool offered = phase != SETTLE && at < stream.size();
         // Pauses begin with the second image, so that the clocks of the first one are known.
-        bool offer = offered && (phase == PROGRAM || answers == 0 || engine.PORT(image, valid) || !pause(job.stall));
+        bool pauses = phase == PROGRAM ? job.slow : answers > 0;
+        bool offer = offered && (!pauses || engine.PORT(image, valid) || !pause(job.stall));
         engine.PORT(image, valid) = offer;
         engine.PORT(image, payload) = offer ? stream[at] : 0;
         engine.PORT(logits, ready) = !pause(job.stall);
@@ -112,14 +113,16 @@ static uint64_t run(Vengine& engine, const Job& job, FILE* answers_to) {
             seen.add(9, status >> 4);
             if (answers_to) fprintf(answers_to, " %d", int(status >> 4));
         }
-        busy = status & 1;
+        // A stopped engine needs some clocks to look it.
+        busy = phase == IMAGES && (status & 1);
         bool taken = offer && engine.PORT(image, ready);
         waited = phase == IMAGES && at ? waited + 1 : 0;
         engine.clk = 1, engine.eval();
         if (taken) at++, engine.PORT(image, valid) = 0;
+        bool begun = phase == IMAGES;
         if (phase == PROGRAM && at == stream.size()) seen.add(10, clock), phase = SETTLE, at = 0;
-        else if (phase == SETTLE && --left == 0) phase = IMAGES, engine.run = 1;
-        else if (phase == IMAGES && job.stop_after && ++started >= job.stop_after) break;
+        if (phase == SETTLE && left-- == 0) phase = IMAGES, engine.run = 1;
+        if (begun && job.stop_after && ++started >= job.stop_after) break;
         // A few clocks more: nothing else may come.
         if (engine.PORT(logits, valid)) quiet = 0;
         if (phase == IMAGES && answers == job.answers && at == stream.size() && !busy && ++quiet == 24) {
@@ -128,7 +131,6 @@ static uint64_t run(Vengine& engine, const Job& job, FILE* answers_to) {
         }
     }
     seen.add(11, ended), seen.add(12, at);
-    if (job.reset) engine.rst = 1, edge(engine), engine.rst = 0;
     return seen.value;
 }
 
@@ -139,7 +141,7 @@ int main(int argc, char** argv) {
     std::vector<Job> jobs(number(file));
     for (Job& job : jobs) {
         job.clocks = number(file), job.answers = number(file), job.stall = number(file), job.stop_after = number(file);
-        job.reset = number(file);
+        job.idle = number(file), job.settle = number(file), job.slow = number(file);
         job.program = bytes(file), job.images = bytes(file);
     }
     std::vector<uint64_t> as_it_is;
@@ -148,9 +150,8 @@ int main(int argc, char** argv) {
         VerilatedContext context;
         Vengine engine(&context);
         engine.mutant = mutant;
-        engine.rst = 1, engine.run = 0, engine.PORT(image, valid) = 0;
+        engine.run = 0, engine.PORT(image, valid) = 0;
         for (int i = 0; i < 4; i++) edge(engine);
-        engine.rst = 0;
         int noticed = -1;
         for (size_t i = 0; i < jobs.size() && noticed < 0; i++) {
             uint64_t seen = run(engine, jobs[i], mutant ? nullptr : stderr);

@@ -25,12 +25,18 @@ SELECT_BITS = 16
 """Width of the input ``mutant``; 0 is the engine as it is."""
 
 _RUN = Path(__file__).with_name("mutant_run.cpp")
+_OPT = "opt -nodffe -nosdff; "
 _READ = (
-    f"hierarchy -top {MODULE}; proc -norom; flatten; opt_clean; "
-    + 3 * "opt_expr; wreduce; opt_clean; "
-    + "delete t:$meminit t:$meminit_v2"
+    f"hierarchy -top {MODULE}; proc -norom; flatten; opt_clean; delete t:$meminit t:$meminit_v2; "
+    f"pmuxtree; {_OPT} wreduce; {_OPT} opt_dff -nodffe -nosdff -sat; {_OPT} splitcells; {_OPT}"
 )
-"""A table is no memory, and memories come without contents: a program has to bring them, as it does on an SPRAM."""
+"""A table is no memory, and memories come without contents: a program has to bring them, as it does on an SPRAM.
+
+What any synthesis takes out is no place for a mutant: registers that never change, the same logic twice.
+"""
+
+_CONTENTS = re.compile(r"^  initial begin\n(?:    \S+\[\d+\] = \d+'h0+;\n)+  end\n", re.MULTILINE)
+"""The zeros of a large memory, which Yosys would read for minutes."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +57,12 @@ class Job:
         Probability of a pause before a transfer, in 256ths, from the second image on; always, where results are taken.
     stop_after : int
         The job ends so many clocks after the engine was started, whatever it is at; 0 for never.
-    reset : bool
-        It ends with a reset.
+    idle : int
+        Clocks between the fall of ``run`` and the first lane of the program.
+    settle : int
+        Clocks between the last lane of the program and the rise of ``run``; the engine asks for 4.
+    slow : bool
+        The program comes with pauses too.
     """
 
     name: str
@@ -62,7 +72,9 @@ class Job:
     clocks: int
     stall: int = 0
     stop_after: int = 0
-    reset: bool = False
+    idle: int = 3
+    settle: int = 4
+    slow: bool = False
 
 
 @dataclass(frozen=True)
@@ -130,10 +142,16 @@ def yosys(script: str, files: Mapping[str, str], wanted: Sequence[str], *, limit
 
 
 def make_mutants(verilog: str, count: int, seed: int) -> Mutants:
-    """Return ``count`` mutants of an emitted engine, an even sample of all that there are."""
+    """Return ``count`` mutants of an emitted engine, an even sample of all that there are.
+
+    A memory's read port itself is left alone, since Yosys refuses one whose enable is not constant; the address before
+    it and the register behind it are not.
+    """
+    verilog = _without_reset(_CONTENTS.sub("", verilog))
     netlist, listed = yosys(
         f"read_verilog engine.v\n{_READ}\n"
-        f"mutate -list {count} -seed {seed} -ctrl mutant {SELECT_BITS} 1 -o mutants.txt\nwrite_rtlil base.il\n",
+        "select -set kept * t:$memrd* %d\n"
+        f"mutate -list {count} -seed {seed} -ctrl mutant {SELECT_BITS} 1 -o mutants.txt @kept\nwrite_rtlil base.il\n",
         {"engine.v": verilog},
         ["base.il", "mutants.txt"],
     )
@@ -144,6 +162,14 @@ def make_mutants(verilog: str, count: int, seed: int) -> Mutants:
         ["mutants.v"],
     )
     return Mutants(netlist, mutated, tuple(Mutant(i + 1, command) for i, command in enumerate(commands)))
+
+
+def _without_reset(verilog: str) -> str:
+    """Return the engine without its reset, which does nothing that a start and ``run`` do not: half of its effects."""
+    ports = re.search(r"^module \S+\(.*?\);$", verilog, re.MULTILINE | re.DOTALL)
+    declared = "  input rst;\n  wire rst;\n"
+    assert ports is not None and ", rst," in ports[0] and declared in verilog
+    return verilog.replace(ports[0], ports[0].replace(", rst,", ","), 1).replace(declared, "  wire rst = 1'h0;\n", 1)
 
 
 def compile_mutants(mutants: Mutants, config: EngineConfig, folder: Path) -> Path:
@@ -178,7 +204,8 @@ def run_jobs(
     """
     packed = struct.pack("<I", len(jobs))
     for job in jobs:
-        packed += struct.pack("<5I", job.clocks, job.answers, job.stall, job.stop_after, job.reset)
+        numbers = job.clocks, job.answers, job.stall, job.stop_after, job.idle, job.settle, job.slow
+        packed += struct.pack("<7I", *numbers)
         for part in (job.program, job.images):
             packed += struct.pack("<I", len(part)) + part
     with tempfile.TemporaryDirectory(prefix="shiftforge-mutants-") as name:
@@ -192,52 +219,3 @@ def run_jobs(
         raise SimulatorError(f"the simulation of the mutants failed: {answer.stderr[-300:] or answer.returncode}")
     noticed = [None if line < 0 else line for line in lines]
     return noticed, [[int(word) for word in line.split()] for line in answer.stderr.splitlines()]
-
-
-def proved_equivalent(mutants: Mutants, mutant: Mutant) -> bool:
-    """Return whether Yosys proves that a mutant does the same as the engine, in all runs.
-
-    Registers and memories are cut out of both: what they hold becomes an input, what they get an output. If all outputs
-    are equal for all inputs, then from equal contents both have equal contents in the next clock, and so for ever.
-    """
-    command = re.sub(r"-ctrl \S+ \S+ \S+ ", "", mutant.command)
-    halves = [
-        _without_registers(
-            *yosys(
-                f"read_rtlil base.il\n{change}\nsetattr -unset init w:*\n"
-                "memory_collect\nmemory_share\nexpose -evert t:$mem_v2\n"
-                f"rename {MODULE} {name}\nwrite_rtlil out.il\n",
-                {"base.il": mutants.netlist},
-                ["out.il"],
-            )
-        )
-        for name, change in (("gold", ""), ("gate", command))
-    ]
-    (answer,) = yosys(
-        "read_rtlil gold.il\nread_rtlil gate.il\nmiter -equiv -flatten gold gate miter\nhierarchy -top miter\n"
-        "opt_expr\nopt_merge\nopt_clean\ntee -q -o answer.txt sat -timeout 120 -prove trigger 0 miter\n",
-        {"gold.il": halves[0], "gate.il": halves[1]},
-        ["answer.txt"],
-    )
-    return "no model found: SUCCESS!" in answer
-
-
-_REGISTER = re.compile(r"^  cell \$dff (\S+)\n((?:    .*\n)*?)  end\n", re.MULTILINE)
-
-
-def _without_registers(netlist: str) -> str:
-    """Return RTLIL in which every register's output is an input of the module, and its input an output."""
-    ports = 1_000_000
-
-    def cut(match: re.Match[str]) -> str:
-        nonlocal ports
-        name, body = match[1].lstrip("\\$"), match[2]
-        ports += 2
-        fields = dict(re.findall(r"(?:connect|parameter) \\(\w+) (.*)\n", body))
-        width = fields["WIDTH"]
-        return (
-            f"  wire width {width} input {ports} \\held.{name}\n  wire width {width} output {ports + 1} \\next.{name}\n"
-            f"  connect {fields['Q']} \\held.{name}\n  connect \\next.{name} {fields['D']}\n"
-        )
-
-    return _REGISTER.sub(cut, netlist)
