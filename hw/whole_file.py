@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -19,10 +20,13 @@ def whole_file(path: Path) -> Iterator[Path]:
     Raises
     ------
     OSError
-        If the file cannot be written; the error names ``path``.
+        If the file cannot be written, or ``path`` is a device or a pipe; the error names ``path``.
     """
     temporary: Path | None = None
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            # A device or a pipe: renaming would put a file in its place.
+            raise OSError(errno.EINVAL, "not a regular file")
         number, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
         os.close(number)
         temporary = Path(name)

@@ -35,6 +35,14 @@ def test_an_error_names_the_file_that_was_wanted(tmp_path):
             full.write(b"x")
 
 
+def test_a_device_or_a_pipe_is_not_replaced_by_a_file(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(OSError, match=r"not a regular file: '.*/pipe'"):
+        write_whole(path, "x")
+    assert path.is_fifo() and [file.name for file in tmp_path.iterdir()] == ["pipe"]
+
+
 def test_others_may_read_what_was_written(tmp_path):
     before = os.umask(0o022)
     try:
