@@ -42,7 +42,7 @@ class Accumulator(wiring.Component):
     -----
     slot : :data:`SLOT`, in, at clock 0
     sums : ``tile_cols`` signed column sums, in, at clock 3
-    psums : ``tile_cols`` signed(acc_width), out, from clock 4 until the next slot's
+    psums : ``tile_cols`` signed(acc_width), out, at clock 4, and of several columns until the next slot's
 
     Latency
     -------
@@ -101,7 +101,7 @@ class Accumulator(wiring.Component):
                 m.d.sync += before.eq(0)
             with m.Else():
                 m.d.sync += before.eq(stored)
-            # Kept until the next slot: requantisers take the columns of a tile one after another.
+            # Requantisers take the columns of a tile one after another, so several are kept until the next slot.
             with m.If(valid[3] if config.tile_cols > 1 else Const(1)):
                 m.d.sync += psum.eq(before + self.sums[h])
             m.d.comb += self.psums[h].eq(psum)

@@ -163,6 +163,16 @@ def test_the_proof_of_accumulators_notices_a_first_pass_that_adds():
     assert "sum of all passes" in refuted(accumulator.theorem(FirstAdds, 12))
 
 
+def test_the_proof_of_accumulators_notices_a_sum_that_does_not_stay():
+    def forgets(unit, m):
+        late = Signal()
+        m.d.sync += late.eq(~late)
+        with m.If(late):
+            m.d.comb += unit.psums[0].eq(1)
+
+    assert "stays until the next slot" in refuted(accumulator.theorem(faulty(Accumulator, forgets), 12, tile_cols=2))
+
+
 def test_the_proof_of_the_uart_notices_a_line_that_is_read_a_bit_late():
     class Slow(UartReceiver):
         def __init__(self, divisor):
