@@ -97,9 +97,11 @@ def convert(
     UnsupportedModelError
         Names the module that cannot be converted, and what is supported.
     """
+    model = copy.deepcopy(model)
     try:
-        graph = fx.symbolic_trace(copy.deepcopy(model))
-    except fx.proxy.TraceError as error:
+        graph = fx.symbolic_trace(model)
+    except Exception as error:
+        # The forward is anyone's code: what it does with the tracer's stand-in for a tensor may raise anything.
         raise UnsupportedModelError(f"the model's forward cannot be traced: {error}") from error
     return _Converter(graph, method, bits, image, activation_bits, terms, skip, options).run()
 
@@ -192,6 +194,9 @@ class _Converter:
             if len(branches) != 2:
                 raise UnsupportedModelError(f"{user.name}: adds a constant, supported are additions of two branches")
             other = branches[1] if branches[0] is chain[-1] else branches[0]
+            if other is chain[-1]:
+                raise UnsupportedModelError(f"{user.name}: adds a branch to itself, supported are additions of two "
+                                            f"branches")  # fmt: skip
             if self._is(other, _NORMS) and other not in self.done:
                 self._project(other)
             elif other not in self.formats and other not in self.done:
@@ -285,7 +290,7 @@ class _Converter:
             return
         known = isinstance(module, nn.Flatten | nn.Identity | nn.MaxPool2d) or node.target is torch.flatten
         known = known or (node.op == "call_method" and node.target == "flatten")
-        if isinstance(module, nn.MaxPool2d) and (module.dilation != 1 or module.ceil_mode):
+        if isinstance(module, nn.MaxPool2d) and (_pair(module.dilation) != (1, 1) or module.ceil_mode):
             raise UnsupportedModelError(f"{node.target}: max pool with dilation or ceil_mode, supported is neither")
         if not known:
             found = type(module).__name__ if module is not None else getattr(node.target, "__name__", node.target)
@@ -303,12 +308,18 @@ class _Converter:
     def _average_pool(self, node: fx.Node, module: nn.Module, source: fx.Node) -> None:
         kernel: tuple[int, int] | None = None
         if isinstance(module, nn.AvgPool2d):
-            kernel, stride = _pair(module.kernel_size), _pair(module.stride)
-            if kernel != stride or _pair(module.padding) != (0, 0) or module.ceil_mode:
+            kernel, stride, padding = _pair(module.kernel_size), _pair(module.stride), _pair(module.padding)
+            settings = {
+                f"stride {stride}": stride != kernel,
+                f"padding {padding}": padding != (0, 0),
+                "ceil_mode": module.ceil_mode,
+            }
+            found = " and ".join(text for text, there in settings.items() if there)
+            if found:
                 raise UnsupportedModelError(
-                    f"{node.target}: average pool with stride {stride} and padding, supported are windows side by side"
+                    f"{node.target}: average pool of {kernel} with {found}, supported are windows side by side"
                 )
-        elif _pair(module.output_size) != (1, 1):  # type: ignore[arg-type]
+        elif module.output_size not in (1, (1, 1), [1, 1]):
             raise UnsupportedModelError(f"{node.target}: adaptive pool to {module.output_size}, supported is 1")
         pool = ShiftAveragePool2d(kernel, source=self.formats[source])
         name = str(node.target).replace(".", "_") + "_average"

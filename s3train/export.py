@@ -88,8 +88,8 @@ class _Exporter:
                 residual = inputs[1].name if len(inputs) > 1 else None
                 self.stored[node] = self._block(node.name, module, source, residual)
             case ShiftLogits():
-                weight = _array(integer_weight(module.layer)).reshape(-1, *source.shape)
                 alphabet = _alphabet(node.name, module.layer)
+                weight = _array(integer_weight(node.name, module.layer)).reshape(-1, *source.shape)
                 bias = module.bias_integer().numpy()
                 self.nodes.append(
                     Logits(node.name, source.name, weight.astype(np.int32), alphabet, bias, source.exponent)
@@ -114,8 +114,9 @@ class _Exporter:
         return output
 
     def _block(self, name: str, block: ShiftBlock, source: Tensor, residual: str | None) -> Tensor:
-        integers = block.integer(name)
         layer = block.layer
+        alphabet = _alphabet(name, layer)
+        integers = block.integer(name)
         weight = _array(integers.weight)
         if isinstance(layer, nn.Linear):
             weight = weight.reshape(-1, *source.shape)
@@ -141,7 +142,7 @@ class _Exporter:
                 source.name,
                 output.name,
                 weight.astype(np.int32),
-                _alphabet(name, layer),
+                alphabet,
                 stride,
                 padding,
                 groups,

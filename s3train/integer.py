@@ -40,7 +40,7 @@ class IntegerModel:
                 residual = module.residual() if module.residual is not None else None
                 self.layers[name] = (module.integer(name), source, residual, module.quantizer.format)
             elif isinstance(module, ShiftLogits):
-                self.layers[name] = (integer_weight(module.layer), module.bias_integer(), module.source())
+                self.layers[name] = (integer_weight(name, module.layer), module.bias_integer(), module.source())
             elif isinstance(module, ShiftAveragePool2d):
                 self.layers[name] = (module.source(), module.format)
 

@@ -9,7 +9,9 @@ from typing import Any
 RANGES: dict[str, tuple[float, float]] = {
     "epochs": (1, 1_000_000),
     "batch": (1, 1_000_000),
-    **dict.fromkeys(("lr", "weight_decay", "latent_lr", "latent_std", "regularizer", "exponent_lr"), (0, 1e30)),
+    **dict.fromkeys(
+        ("lr", "weight_decay", "latent_lr", "latent_std", "regularizer", "exponent_lr", "features"), (0, 1e30)
+    ),
     "gate_offset": (-1e30, 1e30),
     **dict.fromkeys(("freeze", "soft", "distillation", "rise"), (0, 1)),
     "smoothing": (0, 0.99),
@@ -126,7 +128,6 @@ _PAPER: dict[str, Any] = {
     **_RANDOM,
     "latent_lr": 0.1,
     "lr": 0.1,
-    "latent_std": 0.0,
     "gate_offset": 0.0,
     "regularizer": 1e-5,
     "rise": 0.0,
@@ -156,14 +157,17 @@ def choose_recipe(data: str, method: str = "s3", name: str = "default", **change
     """
     if name not in RECIPE_NAMES:
         raise ValueError(f"recipe {name!r} is unknown, supported are {', '.join(RECIPE_NAMES)}")
-    unknown = set(changes) - {field.name for field in fields(Recipe)}
+    names = [field.name for field in fields(Recipe)]
+    unknown = set(changes) - set(names)
     if unknown:
-        raise ValueError(f"recipe field {min(unknown)!r} is unknown")
+        raise ValueError(f"recipe field {min(unknown)!r} is unknown, supported are {', '.join(names)}")
     settings = {**_DATA.get(data, {"epochs": 30, "batch": 128}), **_METHOD.get(method, {})}
     if name == "random" or method == "float":
         settings.update(_RANDOM)
     elif name == "paper":
         settings.update(_PAPER)
+        # 0 is S3's published spread; DenseShift, which has none for it, keeps its own.
+        settings.setdefault("latent_std", 0.0)
     settings.update({key: value for key, value in changes.items() if value is not None})
     twin = settings.get("from_twin", False)
     settings.setdefault("lr", Recipe.lr if twin else _RANDOM_LR.get(data, Recipe.lr))

@@ -215,7 +215,10 @@ def load_run(folder: Path, data_folder: Path) -> tuple[nn.Module, RunConfig, Ima
     except Exception as error:
         raise RunError(f"{folder}: the run is damaged ({error})") from error
     images = load_data(config.data, data_folder)
-    model = build(config, images)
+    try:
+        model = build(config, images)
+    except ValueError as error:
+        raise RunError(f"{folder}: {_CONFIG} is damaged ({error})") from error
     try:
         model.load_state_dict(state)
     except RuntimeError as error:

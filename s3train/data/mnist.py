@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import math
 import os
 import urllib.error
 import urllib.request
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -32,14 +34,17 @@ def read_idx(path: Path) -> np.ndarray:
     """Return the uint8 array of an IDX file, plain or gzip; ``DataError`` if it is damaged."""
     try:
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read ({error}); delete it to have it downloaded again") from error
     dims = data[3] if len(data) > 4 else 0
     if data[:3] != b"\0\0\x08" or not 1 <= dims <= 3:
         raise DataError(f"{path}: not an IDX file of bytes; delete it to have it downloaded again")
-    shape = tuple(np.frombuffer(data, ">u4", dims, 4).astype(int))
-    body = np.frombuffer(data, np.uint8, offset=4 + 4 * dims)
-    if body.size != int(np.prod(shape)):
+    start = 4 + 4 * dims
+    if len(data) < start:
+        raise DataError(f"{path}: its header is cut short; delete it to have it downloaded again")
+    shape = tuple(np.frombuffer(data, ">u4", dims, 4).tolist())
+    body = np.frombuffer(data, np.uint8, offset=start)
+    if body.size != math.prod(shape):
         raise DataError(
             f"{path}: {body.size} bytes of data, its header says {shape}; delete it to have it downloaded again"
         )
@@ -83,7 +88,9 @@ def _load(data: str, folder: Path, *, flip: bool) -> MemoryImages:
         array = read_idx(path)
         want = (count, 28, 28) if key.endswith("images") else (count,)
         if array.shape != want:
-            raise DataError(f"{path}: {array.shape}, expected is {want}")
+            raise DataError(
+                f"{path}: an array of {array.shape}, expected is {want}; delete it to have it downloaded again"
+            )
         parts[key] = torch.from_numpy(array.copy())
     return MemoryImages(
         data,

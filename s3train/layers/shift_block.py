@@ -157,19 +157,19 @@ class ShiftBlock(nn.Module):
                     f"layer {name!r}: {field} reaches {int(value.max())}, supported is up to {most}; "
                     f"its batch norm's factor is extreme, train longer or with a smaller learning rate"
                 )
-        weight = integer_weight(self.layer)
+        weight = integer_weight(name, self.layer)
         sign = factor.sign.view(-1, 1, 1, 1)
         return IntegerLayer(weight * sign, factor.t, factor.j, s, p, k, b)
 
 
-def integer_weight(layer: nn.Module) -> Tensor:
-    """Return a layer's weight values as int64 (C_out, C_in / groups, kh, kw)."""
+def integer_weight(name: str, layer: nn.Module) -> Tensor:
+    """Return the weight values of a layer, named in a refusal, as int64 (C_out, C_in / groups, kh, kw)."""
     weight = layer.weight
     assert isinstance(weight, Tensor)
     weight = weight.detach()
     values = weight.round().long()
     if not torch.equal(values.to(weight.dtype), weight):
-        raise UnsupportedModelError("a layer's weights are not integers; convert the model first")
+        raise UnsupportedModelError(f"layer {name!r} has weights that are not integers; convert it without skip")
     if values.ndim == 2:
         return values[:, :, None, None]
     return values[:, :, None, :] if values.ndim == 3 else values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -49,8 +50,8 @@ class DenseShift(WeightMethod):
 
     def __init__(self, bits: int = 3, *, std: float = 1e-3, from_weights: bool = False) -> None:
         super().__init__(bits)
-        if std <= 0:
-            raise ValueError(f"the latents' std must be positive, got {std}")
+        if not 0 < std < math.inf:
+            raise ValueError(f"the latents' std must be positive and finite, got {std}")
         self.std = std
         self.from_weights = from_weights
 

@@ -92,8 +92,8 @@ class S3(WeightMethod):
         from_weights: bool = False,
     ) -> None:
         super().__init__(bits)
-        if std < 0:
-            raise ValueError(f"the latents' std must not be negative, got {std}")
+        if not 0 <= std < math.inf:
+            raise ValueError(f"the latents' std must be finite and not negative, got {std}")
         self.std = std
         self.gate_offset = gate_offset
         self.root = root

@@ -1,0 +1,96 @@
+"""Recipes and data that are refused, and the sentence that says why."""
+
+import gzip
+
+import pytest
+
+from s3train.data import DataError, load_data, load_digits, load_mnist
+from s3train.data.folder import FolderImages
+from s3train.data.mnist import FILES, read_idx
+from s3train.recipe import Recipe, choose_recipe
+from s3train.reparam import S3, DenseShift
+from s3train.runs import RunConfig, build
+
+CORRUPTED = gzip.compress(b"IDX", mtime=0)[:10] + b"\xff" * 20
+
+
+@pytest.mark.parametrize("std", [-1.0, float("nan"), float("inf"), 0.0])
+@pytest.mark.parametrize(("method", "message"), [(DenseShift, "positive and finite"), (S3, "finite and not negative")])
+def test_a_spread_without_a_meaning_is_refused(method, message, std):
+    if method is S3 and std == 0.0:
+        assert S3(3, std=std).std == 0.0
+        return
+    with pytest.raises(ValueError, match=f"^the latents' std must be {message}, got {std}$"):
+        method(3, std=std)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"optimizer": "adam"}, "^recipe field optimizer is 'adam', supported are sgd, radam$"),
+        ({"precision": "8"}, "^recipe field precision is '8', supported are 32-true, 64-true, bf16-mixed, 16-mixed$"),
+        ({"precision": None}, "^recipe field precision is None, supported are 32-true"),
+    ],
+)
+def test_a_name_that_no_recipe_knows_is_refused(fields, message):
+    with pytest.raises(ValueError, match=message):
+        Recipe(1, 16, **fields)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0, "x", None])
+@pytest.mark.parametrize("field", ["features", "latent_std"])
+def test_a_number_beyond_its_range_is_refused(field, value):
+    with pytest.raises(ValueError, match=f"^recipe field {field} is {value!r}, supported are 0 to 1e\\+30$"):
+        Recipe(1, 16, **{field: value})
+
+
+@pytest.mark.parametrize(("method", "std"), [("denseshift", 0.001), ("s3", 0.0)])
+def test_the_published_recipe_has_a_spread_that_the_method_knows(method, std):
+    recipe = choose_recipe("digits", method, "paper")
+    assert recipe.latent_std == std
+    build(RunConfig("mlp", "digits", method, 3, 8, True, 0, None, None, recipe), load_digits())
+
+
+def test_a_field_that_no_recipe_has_is_refused():
+    with pytest.raises(
+        ValueError, match=r"^recipe field 'magic' is unknown, supported are epochs, batch, lr, .*, precision$"
+    ):
+        choose_recipe("digits", magic=1, other=2)
+
+
+def test_a_folder_without_classes_is_refused(tmp_path):
+    (tmp_path / "imagenet" / "train").mkdir(parents=True)
+    (tmp_path / "imagenet" / "train" / "image.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"imagenet/train: no class folders; put one folder of images a class there$"):
+        load_data("imagenet", tmp_path)
+    with pytest.raises(DataError, match=r"imagenet/train: no class folders"):
+        FolderImages("mine", tmp_path / "imagenet", 16)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("x.gz", b"no gzip", r"cannot be read \(Not a gzipped file"),
+        ("x.gz", gzip.compress(bytes(99))[:-9], r"cannot be read \(Compressed file ended"),
+        ("x.gz", CORRUPTED, r"cannot be read \(Error -3 while decompressing"),
+        ("x", b"\0\0\x08\x03\0\0\0\x01\0\0", "its header is cut short"),
+        ("x", b"\0\0\x08\x01\0\0\0\x05", r"0 bytes of data, its header says \(5,\)"),
+        ("x", b"\0\0\x08\x01\0\0\0\x05abc", r"3 bytes of data, its header says \(5,\)"),
+        ("x", b"\0\0\x08", "not an IDX file of bytes"),
+        ("x", b"\0\0\x09\x01\0\0\0\x01a", "not an IDX file of bytes"),
+        ("x", b"\0\0\x08\0\0\0\0\x01a", "not an IDX file of bytes"),
+        ("x.gz", gzip.compress(b"\0\0\x08\x04" + bytes(20)), "not an IDX file of bytes"),
+    ],
+)
+def test_a_file_that_is_no_idx_file_is_named(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=f"/{name}: {message}.*; delete it to have it downloaded again$"):
+        read_idx(tmp_path / name)
+
+
+def test_an_idx_file_of_other_images_is_refused(tmp_path):
+    file = tmp_path / FILES["train_images"][0]
+    file.write_bytes(b"\0\0\x08\x03\0\0\0\x01\0\0\0\x02\0\0\0\x02abcd")
+    message = r"train-images-idx3-ubyte: an array of \(1, 2, 2\), expected is \(60000, 28, 28\); delete it to have it "
+    with pytest.raises(DataError, match=message):
+        load_mnist(tmp_path)
