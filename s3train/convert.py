@@ -197,6 +197,8 @@ class _Converter:
             if other is chain[-1]:
                 raise UnsupportedModelError(f"{user.name}: adds a branch to itself, supported are additions of two "
                                             f"branches")  # fmt: skip
+            if user.kwargs.get("alpha", 1) != 1:
+                raise UnsupportedModelError(f"{user.name}: alpha is {user.kwargs['alpha']}, supported is 1")
             if self._is(other, _NORMS) and other not in self.done:
                 self._project(other)
             elif other not in self.formats and other not in self.done:
@@ -313,6 +315,7 @@ class _Converter:
                 f"stride {stride}": stride != kernel,
                 f"padding {padding}": padding != (0, 0),
                 "ceil_mode": module.ceil_mode,
+                f"divisor {module.divisor_override}": module.divisor_override is not None,
             }
             found = " and ".join(text for text, there in settings.items() if there)
             if found:

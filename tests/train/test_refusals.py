@@ -65,6 +65,10 @@ def adds_to_itself(m, x):
     return y + y
 
 
+def adds_twice_as_much(m, x):
+    return torch.relu(torch.add(m.bn1(m.conv1(x)), m.bn2(m.conv2(x)), alpha=2))
+
+
 def layers(*first, channels=1):
     return nn.Sequential(*first, nn.Flatten(), nn.Linear(channels, 2))
 
@@ -82,6 +86,7 @@ def conv(**options):
         (logits_of(lambda m, x: m.one(x) if x.sum() > 0 else m.two(x)), "^the model's forward cannot be traced: "),
         (logits_of(lambda m, x: m.one(x) if len(x) else m.two(x)), "^the model's forward cannot be traced: 'len' is"),
         (logits_of(lambda m, x: next(m.one(x) for _ in range(x.shape[0]))), "^the model's forward cannot be traced: '"),
+        (logits_of(adds_twice_as_much), "^add: alpha is 2, supported is 1$"),
         (logits_of(adds_to_itself), "^add: adds a branch to itself, supported are additions of two branches$"),
         (logits_of(lambda m, x: m.bn1(m.conv1(x)) + 1.0), "^add: adds a constant, supported are additions of two bran"),
         (logits_of(lambda m, x: m.bn1(m.conv1(x)) + m.bn0(x)), "^bn0: a batch norm without a convolution or linear"),
@@ -97,6 +102,7 @@ def conv(**options):
         (layers(nn.AvgPool2d(3, 2)), rf"^0: average pool of \(3, 3\) with stride \(2, 2\), {SIDE_BY_SIDE}"),
         (layers(nn.AvgPool2d(3, padding=1)), rf"^0: average pool of \(3, 3\) with padding \(1, 1\), {SIDE_BY_SIDE}"),
         (layers(nn.AvgPool2d(3, ceil_mode=True)), rf"^0: average pool of \(3, 3\) with ceil_mode, {SIDE_BY_SIDE}"),
+        (layers(nn.AvgPool2d(3, divisor_override=8)), rf"^0: average pool of \(3, 3\) with divisor 8, {SIDE_BY_SIDE}"),
         (
             layers(nn.AvgPool2d(3, 1, 1, ceil_mode=True)),
             rf"^0: .* with stride \(1, 1\) and padding \(1, 1\) and ceil_mode, {SIDE_BY_SIDE}",
