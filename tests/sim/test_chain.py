@@ -135,6 +135,9 @@ def test_a_late_or_wrong_answer_is_a_difference(chain):
     assert lost.differences == 1 and "words were written" in lost.first_difference and not lost.ok
     address, mask, word = run.writes[-1]
     lane = (mask & -mask).bit_length() - 1
+    stored = [*run.writes[:-1], (1 << 15, mask, word)]
+    outside = chain.judge(chain.level("amaranth"), [replace(run, writes=stored)])
+    assert not outside.ok and "word 32768 was written, the memory has" in outside.first_difference
     stored = [*run.writes[:-1], (address, mask, word ^ 1 << 8 * lane)]
     assert chain.judge(chain.level("amaranth"), [replace(run, writes=stored)]).differences >= 1
 

@@ -74,7 +74,7 @@ class CompiledNetwork:
         Raises
         ------
         ValueError
-            If the number of writes is not the one the program makes.
+            If the number of writes is not the one the program makes, or a word is not in the memory.
         """
         writes = list(writes)
         rows, bits = self.config.rows, self.config.activation_bits
@@ -88,6 +88,8 @@ class CompiledNetwork:
         tensors: dict[str, np.ndarray] = {}
         for layer in self.layers:
             for address, mask, word in writes[at : at + layer.writes]:
+                if address >= len(memory):
+                    raise ValueError(f"word {address} was written, the memory has {len(memory)}")
                 for lane in range(rows):
                     if mask >> lane & 1:
                         memory[address, lane] = word >> lane * bits & (1 << bits) - 1
