@@ -28,6 +28,7 @@ from hw.systolic.program import (
     constant_words,
     instruction_words,
 )
+from hw.systolic.strip_offsets import strip_offsets
 from hw.systolic.tile_register import TileRegister
 
 
@@ -123,8 +124,6 @@ class Sequencer(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self.config
-        bits = config.address_bits
-
         counter = Signal(config.program_bits)
         # Filled word by word from the top, so a constant of fewer words than an instruction lies higher.
         buffer = Signal(instruction_words(config) * config.word_bits, reset_less=True)
@@ -139,10 +138,6 @@ class Sequencer(wiring.Component):
         # Registers of layer, tile and strip.
         operand = Signal(OPERAND, reset_less=True)
         result = Signal(RESULT, reset_less=True)
-        input_offset = Signal(bits, reset_less=True)
-        output_offset = Signal(bits, reset_less=True)
-        residual_offset = Signal(bits, reset_less=True)
-        y_offset = Signal(config.coordinate_bits, reset_less=True)
         loops = Signal(config.coordinate_bits, reset_less=True)
         layer_begins = Signal(reset_less=True)
         # These registers are wide: they take the instruction a clock after it was decoded, long before the next one.
@@ -153,29 +148,20 @@ class Sequencer(wiring.Component):
         held = Signal(reset_less=True)
         m.d.sync += held.eq((result.classes != 0) & ~self.room)
         m.d.sync += [take_operand.eq(0), take_result.eq(0), take_tile.eq(0), take_strip.eq(0)]
-        steps = view(STRIP)
+        offsets = strip_offsets(m, config, view(STRIP), restart=take_operand, advance=take_strip)
         with m.If(take_operand):
             m.d.sync += [*kept(operand, view(OPERAND), config), loops.eq(0)]
-            for offset in (input_offset, output_offset, residual_offset, y_offset):
-                m.d.sync += offset.eq(0)
         m.d.sync += layer_begins.eq(take_result)
         with m.If(take_result):
             m.d.sync += kept(result, view(RESULT), config)
-        with m.If(take_strip):
-            m.d.sync += [
-                input_offset.eq(input_offset + steps.input_step),
-                y_offset.eq(y_offset + steps.y_step),
-                output_offset.eq(output_offset + steps.output_step),
-                residual_offset.eq(residual_offset + steps.residual_step),
-            ]
         m.d.comb += [
             self.address.eq(counter),
             self.operand.eq(operand),
             self.result.eq(result),
             self.layer_begins.eq(layer_begins),
             self.instruction.eq(view(PASS)),
-            self.base.eq(view(PASS).address + input_offset),
-            self.y.eq(view(PASS).y + y_offset),
+            self.base.eq(view(PASS).address + offsets.input),
+            self.y.eq(view(PASS).y + offsets.y),
             self.input_fields.eq(view(INPUT)),
             self.constant.eq(constant[: constant_layout(config).size]),
         ]
@@ -198,8 +184,8 @@ class Sequencer(wiring.Component):
             check.intact.eq(self.intact),
             tile.begins.eq(take_tile),
             tile.tile.eq(view(TILE)),
-            tile.output_offset.eq(output_offset),
-            tile.residual_offset.eq(residual_offset),
+            tile.output_offset.eq(offsets.output),
+            tile.residual_offset.eq(offsets.residual),
             tile.output_next.eq(self.output_next),
             tile.residual_next.eq(self.residual_next),
             self.output_address.eq(tile.output_address),
