@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from amaranth import Module, Signal
+from amaranth.build import Resource
 
-from hw.devices import Device
+from bitstreams.pll import Setting, add_ecp5_pll, add_ice40_pll, fastest_setting
+from hw.devices import Device, Family
 
 
 @dataclass(frozen=True)
@@ -23,21 +25,59 @@ class Board:
         Its FPGA.
     platform : callable
         Makes the amaranth-boards platform.
+    oscillator : str
+        Resource of the clock input; its frequency is the platform's.
     clock_mhz : float
-        Clock of the engine, made by the FPGA's PLL.
-    baud : int
-        Baud rate of the UART link.
-    add_clock : callable
-        ``add_clock(m, platform)`` adds the domain ``sync``; returns the PLL's clock and the reset.
+        Greatest clock of the engine; the PLL makes the fastest one up to it.
     nextpnr : tuple of str
         Device options of nextpnr.
+    pll_pad : bool
+        iCE40: whether the oscillator's pin is the PLL's own.
+    baud : int
+        Baud rate of the UART link.
+    resources : tuple of Resource
+        What amaranth-boards' definition lacks.
+    note : str
+        What a user has to connect, or nothing.
     """
 
     name: str
     title: str
     device: Device
     platform: Callable[[], Any]
+    oscillator: str
     clock_mhz: float
-    baud: int
-    add_clock: Callable[[Module, Any], tuple[Signal, Signal]]
     nextpnr: tuple[str, ...]
+    pll_pad: bool = False
+    baud: int = 1_000_000
+    resources: tuple[Resource, ...] = ()
+    note: str = ""
+
+    def make_platform(self) -> Any:
+        """Return a platform with everything that the top level asks for."""
+        platform = self.platform()
+        platform.add_resources(self.resources)
+        return platform
+
+    @property
+    def oscillator_mhz(self) -> float:
+        """Frequency of the clock input."""
+        resource = self.make_platform().lookup(self.oscillator)
+        return float(resource.clock.frequency) / 1e6
+
+    @property
+    def pll(self) -> Setting:
+        """How the clock is made."""
+        return fastest_setting(self.device.family, self.oscillator_mhz, self.clock_mhz)
+
+    def at(self, clock_mhz: float) -> Board:
+        """Return the board with the fastest clock up to ``clock_mhz``."""
+        setting = fastest_setting(self.device.family, self.oscillator_mhz, clock_mhz)
+        return replace(self, clock_mhz=setting.mhz)
+
+    def add_clock(self, m: Module, platform: Any) -> tuple[Signal, Signal]:
+        """Add the PLL and the domain ``sync``; return the PLL's clock and the reset, high until it is locked."""
+        if self.device.family is Family.ECP5:
+            return add_ecp5_pll(m, platform.request(self.oscillator, dir="i").i, self.pll)
+        pin = platform.request(self.oscillator, dir="-").io if self.pll_pad else platform.request(self.oscillator).i
+        return add_ice40_pll(m, pin, self.oscillator_mhz, self.pll, pad=self.pll_pad)

@@ -34,7 +34,7 @@ class BoardDesign:
 def board_design(board: Board, config: EngineConfig) -> BoardDesign:
     """Return what Yosys and nextpnr read."""
     with _quiet_tools():
-        plan = board.platform().build(Top(board, config), do_build=False, build_dir="build")
+        plan = board.make_platform().build(Top(board, config), do_build=False, build_dir="build")
     pins_name = "top.pcf" if board.device.family is Family.ICE40 else "top.lpf"
     return BoardDesign(_text(plan.files["top.il"]), pins_name, _text(plan.files[pins_name]))
 

@@ -68,7 +68,7 @@ def _train_both(out: Path) -> dict[str, Any]:
 
 def _board(name: str, network: Any, reference: Any, out: Path) -> dict[str, Any]:
     from bitstreams.boards import board_by_name
-    from bitstreams.flow import build_board
+    from bitstreams.clock_choice import build_at_best_clock
     from hw.systolic.build import generate
     from sim.check import check_build
 
@@ -77,7 +77,7 @@ def _board(name: str, network: Any, reference: Any, out: Path) -> dict[str, Any]
     with console.status("") as status:
         status.update(f"{board.title}: compiling the simulation and running {len(reference.images)} images")
         comparison = check_build(build, reference.images, CACHE, torch_reference=reference.stored)
-        result = build_board(board, build.compiled.config, out / name / "board", CACHE, report=status.update)
+        result = build_at_best_clock(board, build.compiled.config, out / name / "board", CACHE, report=status.update)
     console.print(
         f"   {board.title}: {comparison.equal} of {comparison.images} images equal, "
         f"clocks {sorted(set(comparison.cycles))} (predicted {comparison.predicted_cycles})"
@@ -111,6 +111,7 @@ def _figures(board: dict[str, Any]) -> dict[str, Any]:
         "brams": result.brams,
         "sprams": result.sprams,
         "dsps": result.dsps,
+        "pll_mhz": result.clock_mhz,
         "fmax_mhz": {key: result.fmax_mhz[key] for key in ("min", "median", "max")},
         "cycles": {"predicted": comparison.predicted_cycles, "simulated": max(comparison.cycles, default=0)},
         "busy": round(board["build"].compiled.busy, 4),
@@ -141,6 +142,7 @@ def _table(summary: dict[str, Any]) -> Table:
             "MHz min / median / max",
             [" / ".join(f"{b['fmax_mhz'][k]:.1f}" for k in ("min", "median", "max")) for b in boards],
         ),
+        ("MHz of the PLL", [f"{b['pll_mhz']:.4g}" for b in boards]),
         ("images/s at the min", [f"{b['images_per_s']:,.0f}" for b in boards]),
     ]
     for label, values in rows:

@@ -47,9 +47,15 @@ class Device:
 UP5K = Device("iCE40UP5K", Family.ICE40, 5280, 30, 4096, 4, 8)
 HX1K = Device("iCE40HX1K", Family.ICE40, 1280, 16, 4096, 0, 0)
 HX8K = Device("iCE40HX8K", Family.ICE40, 7680, 32, 4096, 0, 0)
+LP8K = Device("iCE40LP8K", Family.ICE40, 7680, 32, 4096, 0, 0)
+ECP5_12 = Device("LFE5U-12F", Family.ECP5, 24288, 56, 18432, 0, 28)
+"""Sold as 12,000 tables; the die, and the open tools, have a 25F's."""
 ECP5_25 = Device("LFE5U-25F", Family.ECP5, 24288, 56, 18432, 0, 28)
 ECP5_45 = Device("LFE5U-45F", Family.ECP5, 43848, 108, 18432, 0, 72)
 ECP5_85 = Device("LFE5U-85F", Family.ECP5, 83640, 208, 18432, 0, 156)
+ECP5_UM_45 = Device("LFE5UM-45F", Family.ECP5, 43848, 108, 18432, 0, 72)
+ECP5_5G_85 = Device("LFE5UM5G-85F", Family.ECP5, 83640, 208, 18432, 0, 156)
 
-DEVICES = {device.name: device for device in (UP5K, HX1K, HX8K, ECP5_25, ECP5_45, ECP5_85)}
+_ALL = (UP5K, HX1K, HX8K, LP8K, ECP5_12, ECP5_25, ECP5_45, ECP5_85, ECP5_UM_45, ECP5_5G_85)
+DEVICES = {device.name: device for device in _ALL}
 """All devices by name."""

@@ -1,0 +1,19 @@
+"""MuseLab iCESugar: iCE40 UP5K, 12 MHz from the programmer, whose UART it is too."""
+
+from __future__ import annotations
+
+from amaranth_boards.icesugar import ICESugarPlatform
+
+from bitstreams.board import Board
+from hw.devices import UP5K
+
+ICESUGAR = Board(
+    name="icesugar",
+    title="iCESugar (iCE40 UP5K)",
+    device=UP5K,
+    platform=ICESugarPlatform,
+    oscillator="clk12",
+    pll_pad=True,
+    clock_mhz=40.5,
+    nextpnr=("--up5k", "--package", "sg48"),
+)
