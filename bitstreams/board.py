@@ -13,6 +13,11 @@ from bitstreams.pll import Setting, add_ecp5_pll, add_ice40_pll, fastest_setting
 from hw.devices import Device, Family
 
 
+def openfpgaloader(board: str, *options: str) -> tuple[str, ...]:
+    """Return the command of openFPGALoader that writes the flash of a board of its list."""
+    return ("openfpgaloader-cli", "-b", board, *options, "-f", "-o", "{address}", "{file}")
+
+
 @dataclass(frozen=True)
 class Board:
     """An FPGA board.
@@ -39,6 +44,8 @@ class Board:
         What amaranth-boards' definition lacks.
     note : str
         What a user has to connect, or nothing.
+    loader : tuple of str
+        The command that writes a ``{file}`` to the flash, at an ``{address}`` where it can.
     """
 
     name: str
@@ -52,6 +59,7 @@ class Board:
     baud: int = 1_000_000
     resources: tuple[Resource, ...] = ()
     note: str = ""
+    loader: tuple[str, ...] = ()
 
     def make_platform(self) -> Any:
         """Return a platform with everything that the top level asks for."""

@@ -6,7 +6,7 @@ from amaranth.build import Attrs, Clock, Connector, Pins, PinsN, Resource
 from amaranth.vendor import LatticeECP5Platform
 from amaranth_boards.resources import LEDResources, UARTResource
 
-from bitstreams.board import Board
+from bitstreams.board import Board, openfpgaloader
 from hw.devices import ECP5_25
 
 _PINS = Attrs(IO_TYPE="LVCMOS33")
@@ -37,4 +37,5 @@ COLORLIGHT_I5 = Board(
     clock_mhz=112.5,
     nextpnr=("--25k", "--package", "CABGA381", "--speed", "6"),
     note="on MuseLab's extension board",
+    loader=openfpgaloader("colorlight-i5"),
 )

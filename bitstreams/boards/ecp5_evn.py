@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from amaranth_boards.ecp5_5g_evn import ECP55GEVNPlatform
 
-from bitstreams.board import Board
+from bitstreams.board import Board, openfpgaloader
 from hw.devices import ECP5_5G_85
 
 ECP5_EVN = Board(
@@ -16,4 +16,5 @@ ECP5_EVN = Board(
     clock_mhz=144.0,
     nextpnr=("--um5g-85k", "--package", "CABGA381", "--speed", "8"),
     note="the UART needs its resistors, see the board's manual",
+    loader=openfpgaloader("ecp5_evn"),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from amaranth_boards.ice40_hx8k_b_evn import ICE40HX8KBEVNPlatform
 
-from bitstreams.board import Board
+from bitstreams.board import Board, openfpgaloader
 from hw.devices import HX8K
 
 HX8K_EVN = Board(
@@ -15,4 +15,5 @@ HX8K_EVN = Board(
     oscillator="clk12",
     clock_mhz=84.0,
     nextpnr=("--hx8k", "--package", "ct256"),
+    loader=openfpgaloader("ice40_generic"),
 )

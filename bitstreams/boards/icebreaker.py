@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from amaranth_boards.icebreaker import ICEBreakerPlatform
 
-from bitstreams.board import Board
+from bitstreams.board import Board, openfpgaloader
 from hw.devices import UP5K
 
 ICEBREAKER = Board(
@@ -16,4 +16,5 @@ ICEBREAKER = Board(
     pll_pad=True,
     clock_mhz=40.5,
     nextpnr=("--up5k", "--package", "sg48"),
+    loader=openfpgaloader("ice40_generic"),
 )

@@ -16,4 +16,5 @@ ICESUGAR = Board(
     pll_pad=True,
     clock_mhz=40.5,
     nextpnr=("--up5k", "--package", "sg48"),
+    loader=("icesprog", "-o", "{address}", "{file}"),
 )

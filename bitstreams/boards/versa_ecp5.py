@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from amaranth_boards.versa_ecp5 import VersaECP5Platform
 
-from bitstreams.board import Board
+from bitstreams.board import Board, openfpgaloader
 from hw.devices import ECP5_UM_45
 
 VERSA_ECP5 = Board(
@@ -15,4 +15,5 @@ VERSA_ECP5 = Board(
     oscillator="clk100",
     clock_mhz=140.0,
     nextpnr=("--um-45k", "--package", "CABGA381", "--speed", "8"),
+    loader=openfpgaloader("ecp5_generic", "-c", "ft2232"),
 )
