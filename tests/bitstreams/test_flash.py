@@ -36,6 +36,7 @@ def test_the_networks_place_is_behind_every_ice40_bitstream():
 
 def test_parts_that_touch_are_fine_and_parts_that_overlap_are_refused(tmp_path):
     check_parts(parts(tmp_path, bitstream=NETWORK_ADDRESS))
+    check_parts(list(reversed(parts(tmp_path, bitstream=NETWORK_ADDRESS))))
     with pytest.raises(FlashError, match="bitstream ends at 0x040001, behind the begin of network at 0x040000"):
         check_parts(parts(tmp_path, bitstream=NETWORK_ADDRESS + 1))
     with pytest.raises(FlashError, match="behind the begin"):
@@ -43,12 +44,12 @@ def test_parts_that_touch_are_fine_and_parts_that_overlap_are_refused(tmp_path):
 
 
 def test_an_empty_part_is_refused(tmp_path):
-    with pytest.raises(FlashError, match="network.bin is empty"):
+    with pytest.raises(FlashError, match=r"network\.bin is empty"):
         check_parts(parts(tmp_path, network=0))
 
 
 def test_a_tool_without_addresses_is_refused(tmp_path):
-    with pytest.raises(FlashError, match="tinyprog, which writes the TinyFPGA BX .*, writes bitstreams only"):
+    with pytest.raises(FlashError, match=r"tinyprog, which writes the TinyFPGA BX .*, writes bitstreams only"):
         flash_commands(BOARDS["tinyfpga_bx"], parts(tmp_path))
 
 
