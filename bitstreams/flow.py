@@ -18,7 +18,7 @@ from typing import Any
 
 from bitstreams.board import Board
 from bitstreams.design import board_design
-from bitstreams.synthesis import synthesis_script
+from bitstreams.synthesis import synthesis_key, synthesise
 from bitstreams.toolchain import Toolchain, ToolError
 from hw.devices import Family
 from hw.systolic.config import EngineConfig
@@ -102,7 +102,6 @@ def build_board(
     """
     tools = toolchain or Toolchain()
     design = board_design(board, config)
-    script = synthesis_script(board.device, dsp=dsp)
     nextpnr = f"nextpnr-{board.device.family.value}"
     pack = "icepack" if board.device.family is Family.ICE40 else "ecppack"
     key = _digest(
@@ -110,7 +109,7 @@ def build_board(
             design.rtlil,
             design.pins,
             str(board.nextpnr),
-            script,
+            synthesis_key(board.device, dsp=dsp),
             str(sorted(seeds)),
             *(tools.version(t) for t in ("yosys", nextpnr)),
         ]
@@ -123,7 +122,7 @@ def build_board(
             (work / "top.il").write_text(design.rtlil)
             (work / design.pins_name).write_text(design.pins)
             report(f"{board.title}: synthesis")
-            tools.run("yosys", ["-q", "-p", script], work, "yosys.log")
+            synthesise(tools, board.device, work, dsp=dsp)
             _check_multipliers(work, config)
             _check_fits(board, json.loads((work / "cells.json").read_text()))
             report(f"{board.title}: place and route, seeds {', '.join(map(str, seeds))}")
@@ -164,7 +163,7 @@ def synthesise_board(
         design = board_design(board, config)
         (work / "top.il").write_text(design.rtlil)
         (work / design.pins_name).write_text(design.pins)
-        tools.run("yosys", ["-q", "-p", synthesis_script(board.device, dsp=dsp)], work, "yosys.log")
+        synthesise(tools, board.device, work, dsp=dsp)
         _check_multipliers(work, config)
         cells = json.loads((work / "cells.json").read_text())["design"]["num_cells_by_type"]
         ice = board.device.family is Family.ICE40

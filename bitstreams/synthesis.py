@@ -1,7 +1,12 @@
-"""The synthesis script of each device."""
+"""Synthesis for each device."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
+from bitstreams import output_registers
+from bitstreams.toolchain import Toolchain
 from hw.devices import Device, Family
 
 LEAST_SET = {Family.ICE40: 8, Family.ECP5: 16}
@@ -41,3 +46,27 @@ def synthesis_script(device: Device, *, dsp: bool = False) -> str:
         "techmap -map +/ice40/ff_map.v; opt_expr -mux_undef; simplemap; ice40_opt -full; "
     )
     return f"{before}{synth} -run begin:map_ffs; {flip_flops}{synth} -run map_luts:; {after}"
+
+
+def synthesis_key(device: Device, *, dsp: bool = False) -> str:
+    """Return a text that changes when :func:`synthesise` makes something else."""
+    script = synthesis_script(device, dsp=dsp)
+    return script if device.family is Family.ICE40 else f"{script}; output registers {output_registers.VERSION}"
+
+
+def synthesise(tools: Toolchain, device: Device, work: Path, *, dsp: bool = False) -> None:
+    """Make ``top.json`` of ``top.il`` in the folder ``work``, see :func:`synthesis_script`.
+
+    On an ECP5 flip-flops behind block RAMs become the block RAMs' output registers.
+
+    Raises
+    ------
+    ToolError
+        If Yosys fails.
+    """
+    tools.run("yosys", ["-q", "-p", synthesis_script(device, dsp=dsp)], work, "yosys.log")
+    if device.family is Family.ICE40:
+        return
+    netlist = json.loads((work / "top.json").read_text())
+    output_registers.use_output_registers(netlist["modules"]["top"])
+    (work / "top.json").write_text(json.dumps(netlist))

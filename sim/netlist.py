@@ -15,7 +15,7 @@ from pathlib import Path
 from bitstreams.board import Board
 from bitstreams.boards import board_by_name
 from bitstreams.design import board_design
-from bitstreams.synthesis import synthesis_script
+from bitstreams.synthesis import synthesis_key, synthesise
 from bitstreams.toolchain import Toolchain
 from hw.devices import Family
 from hw.systolic.build import Build
@@ -65,15 +65,15 @@ def synthesised_engine(build: Build, cache: Path, tools: Toolchain | None = None
     """
     tools = tools or Toolchain()
     board = board_by_name(build.board)
-    script = synthesis_script(board.device)
 
     def make(work: Path) -> None:
         (work / "engine.v").write_text(build.verilog)
         read = f"read_verilog engine.v; hierarchy -top {MODULE}; proc; rename {MODULE} top; write_rtlil top.il"
         tools.run("yosys", ["-q", "-p", read], work, "read.log")
-        tools.run("yosys", ["-q", "-p", f"{script}; write_verilog -noattr netlist.v"], work, "yosys.log")
+        synthesise(tools, board.device, work)
+        tools.run("yosys", ["-q", "-p", "read_json top.json; write_verilog -noattr netlist.v"], work, "write.log")
 
-    folder = _cached(cache, "netlist", [build.verilog, script, tools.version("yosys")], make)
+    folder = _cached(cache, "netlist", [build.verilog, synthesis_key(board.device), tools.version("yosys")], make)
     text = (folder / "netlist.v").read_text().replace("module top(", f"module {MODULE}(")
     family = board.device.family
     return Netlist(text + cell_models(family), folder / "top.json", f"the engine, cells of the {board.device.name}")
@@ -121,18 +121,19 @@ def routed_board(build: Build, cache: Path, *, seed: int = 1, tools: Toolchain |
     tools = tools or Toolchain()
     board = board_by_name(build.board)
     design = board_design(board, build.compiled.config)
-    script = synthesis_script(board.device)
     options = [*board.nextpnr, "--seed", str(seed), "--freq", str(1.25 * board.clock_mhz), "--timing-allow-fail"]
 
     def make(work: Path) -> None:
         (work / "top.il").write_text(design.rtlil)
         (work / design.pins_name).write_text(design.pins)
-        tools.run("yosys", ["-q", "-p", script], work, "yosys.log")
+        synthesise(tools, board.device, work)
         files = ["--json", "top.json", "--pcf", design.pins_name, "--asc", "top.asc", "--write", "routed.json"]
         tools.run("nextpnr-ice40", ["-q", *files, *options], work, "nextpnr.log")
 
     versions = [tools.version(tool) for tool in ("yosys", "nextpnr-ice40")]
-    folder = _cached(cache, "routed-board", [design.rtlil, design.pins, script, str(options), *versions], make)
+    folder = _cached(
+        cache, "routed-board", [design.rtlil, design.pins, synthesis_key(board.device), str(options), *versions], make
+    )
     text = _simulable(folder / "routed.json", board, tools, "board")
     return Netlist(
         text, folder / "routed.json", f"the bitstream's design, {board.title}, pads and PLL taken off, seed {seed}"

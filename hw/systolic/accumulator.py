@@ -85,7 +85,7 @@ class Accumulator(wiring.Component):
         write = memory.write_port()
         valid = delay_line(m, self.slot.valid, 4, "valid")
         start = delay_line(m, self.slot.start, 3, "start")
-        first = delay_line(m, self.slot.first, 2, "first")
+        first = delay_line(m, self.slot.first, 3 if config.registered_ram else 2, "first")
         shift = delay_line(m, self.slot.shift, 2, "shift")
         with m.If(valid[0]):
             m.d.sync += read.addr.eq(Mux(start[0], 0, read.addr + 1))
@@ -97,13 +97,19 @@ class Accumulator(wiring.Component):
             stored = read.data.word_select(h, width)
             if config.image_planes == 2:
                 stored = Mux(shift[2], stored << config.activation_bits, stored)
-            with m.If(first[2]):
-                m.d.sync += before.eq(0)
-            with m.Else():
+            if config.registered_ram:
+                # Without a reset, which the block RAM's own register does not have; nothing of its late answer is lost.
                 m.d.sync += before.eq(stored)
+                start_value = Mux(first[3], 0, before)
+            else:
+                with m.If(first[2]):
+                    m.d.sync += before.eq(0)
+                with m.Else():
+                    m.d.sync += before.eq(stored)
+                start_value = before
             # Requantisers take the columns of a tile one after another, so several are kept until the next slot.
             with m.If(valid[3] if config.tile_cols > 1 else Const(1)):
-                m.d.sync += psum.eq(before + self.sums[h])
+                m.d.sync += psum.eq(start_value + self.sums[h])
             m.d.comb += self.psums[h].eq(psum)
         m.d.comb += [write.data.eq(Cat(*(self.psums[h] for h in range(config.tile_cols)))), write.en.eq(valid[4])]
         return m

@@ -4,11 +4,12 @@ import json
 import re
 import subprocess
 
+import pytest
 from amaranth import Elaboratable, Module, Signal
 from amaranth.back import rtlil, verilog
 from amaranth.lib.memory import Memory
 
-from bitstreams.synthesis import synthesis_script
+from bitstreams.synthesis import synthesise
 from bitstreams.toolchain import Toolchain
 from hw.devices import ECP5_85, Family
 from hw.memory.main_memory import NO_COLLISION
@@ -52,9 +53,13 @@ endmodule
 
 
 class Memories(Elaboratable):
-    """One memory of each shape; all share address, data and mask. They are never read where they are written."""
+    """One memory of each shape; all share address, data and mask. They are never read where they are written.
 
-    def __init__(self):
+    With ``registered`` an answer comes through a register with an enable, which becomes the block RAM's own.
+    """
+
+    def __init__(self, registered):
+        self.registered = registered
         self.waddr = Signal(14)
         self.raddr = Signal(14)
         self.wdata = Signal(32)
@@ -69,11 +74,16 @@ class Memories(Elaboratable):
             m.submodules[f"memory{depth}"] = memory
             read, write = memory.read_port(), memory.write_port(granularity=granularity)
             bits = (depth - 1).bit_length()
+            answer = read.data
+            if self.registered:
+                answer = Signal(width, name=f"answer{depth}", reset_less=True)
+                with m.If(self.wdata[0] | self.wdata[9]):
+                    m.d.sync += answer.eq(read.data)
             m.d.comb += [
                 read.addr.eq(self.raddr[:bits]),
                 write.addr.eq(self.waddr[:bits]),
                 write.data.eq(self.wdata),
-                self.out[at : at + width].eq(read.data),
+                self.out[at : at + width].eq(answer),
             ]
             with m.If(self.waddr[:bits] != self.raddr[:bits]):
                 m.d.comb += write.en.eq(self.wmask)
@@ -85,16 +95,18 @@ def ports(memories):
     return [memories.waddr, memories.raddr, memories.wdata, memories.wmask, memories.out]
 
 
-def test_the_block_ram_is_equal_to_amaranths_memory_in_every_width(tmp_path):
-    memories = Memories()
+@pytest.mark.parametrize("registered", [False, True])
+def test_the_block_ram_is_equal_to_amaranths_memory_in_every_width(registered, tmp_path):
+    memories = Memories(registered)
     (tmp_path / "top.il").write_text(rtlil.convert(memories, ports=ports(memories)))
-    memories = Memories()
+    memories = Memories(registered)
     (tmp_path / "rtl.v").write_text(verilog.convert(memories, name="rtl", ports=ports(memories), emit_src=False))
-    script = f"{synthesis_script(ECP5_85)}; write_verilog -noattr netlist.v"
-    Toolchain().run("yosys", ["-q", "-p", script], tmp_path, "yosys.log")
+    synthesise(Toolchain(), ECP5_85, tmp_path)
+    Toolchain().run("yosys", ["-q", "-p", "read_json top.json; write_verilog -noattr netlist.v"], tmp_path, "write.log")
     assert json.loads((tmp_path / "cells.json").read_text())["design"]["num_cells_by_type"]["DP16KD"] == len(SHAPES)
     netlist = (tmp_path / "netlist.v").read_text()
     assert {int(w) for w in re.findall(r"DATA_WIDTH_B\(32'd(\d+)\)", netlist)} == {1, 2, 4, 9, 18, 36}
+    assert netlist.count('REGMODE_B("OUTREG")') == registered * len(SHAPES)
     (tmp_path / "cells.v").write_text(cell_models(Family.ECP5))
     (tmp_path / "bench.v").write_text(BENCH)
     files = ["bench.v", "rtl.v", "netlist.v", "cells.v"]

@@ -1,4 +1,4 @@
-// The ECP5's block RAM in the modes that Yosys uses: no output registers, no resets of the outputs, chip select 0.
+// The ECP5's block RAM in the modes that are used: output registers, no resets of the outputs, chip select 0.
 // 1,024 words of 18 bits, each two bytes of 9; a port of 1, 2 or 4 bits leaves the ninth bits alone.
 // 36 bits (written by port A, read by port B) are two words, the lower half in the even one.
 module DP16KD (
@@ -112,11 +112,15 @@ module DP16KD (
                        DIA8, DIA7, DIA6, DIA5, DIA4, DIA3, DIA2, DIA1, DIA0};
     wire [17:0] dib = {DIB17, DIB16, DIB15, DIB14, DIB13, DIB12, DIB11, DIB10, DIB9,
                        DIB8, DIB7, DIB6, DIB5, DIB4, DIB3, DIB2, DIB1, DIB0};
-    reg [17:0] qa = 18'd0, qb = 18'd0, low = 18'd0;
+    reg [17:0] qa = 18'd0, qb = 18'd0, low = 18'd0, late_a = 18'd0, late_b = 18'd0;
+    wire [17:0] answer_a = DATA_WIDTH_B == 36 ? low : qa;
+    wire clock_a = DATA_WIDTH_B == 36 ? CLKB : CLKA;
+    always @(posedge clock_a) if (OCEA) late_a <= answer_a;
+    always @(posedge CLKB) if (OCEB) late_b <= qb;
     assign {DOA17, DOA16, DOA15, DOA14, DOA13, DOA12, DOA11, DOA10, DOA9,
-            DOA8, DOA7, DOA6, DOA5, DOA4, DOA3, DOA2, DOA1, DOA0} = DATA_WIDTH_B == 36 ? low : qa;
+            DOA8, DOA7, DOA6, DOA5, DOA4, DOA3, DOA2, DOA1, DOA0} = REGMODE_A == "OUTREG" ? late_a : answer_a;
     assign {DOB17, DOB16, DOB15, DOB14, DOB13, DOB12, DOB11, DOB10, DOB9,
-            DOB8, DOB7, DOB6, DOB5, DOB4, DOB3, DOB2, DOB1, DOB0} = qb;
+            DOB8, DOB7, DOB6, DOB5, DOB4, DOB3, DOB2, DOB1, DOB0} = REGMODE_B == "OUTREG" ? late_b : qb;
     wire ona = CEA & ~(CSA2 | CSA1 | CSA0);
     wire onb = CEB & ~(CSB2 | CSB1 | CSB0);
 
