@@ -132,19 +132,10 @@ class _Converter:
     def run(self) -> fx.GraphModule:
         nodes = list(self.graph.graph.nodes)
         output = nodes[-1]
-        result = output.args[0]
+        result = self.result = output.args[0]
         for node in nodes:
-            if node in self.done or node in self.formats or node.op == "output":
-                continue
-            if node.op == "placeholder":
-                self.formats[node] = lambda: self.image
-            elif node.op == "call_module" and isinstance(self.modules[node.target], _WEIGHTED):
-                if node is result:
-                    self._logits(node)
-                else:
-                    self._block(node)
-            else:
-                self._passing(node)
+            if node.op != "output":
+                self._node(node)
         if not isinstance(result, fx.Node) or not isinstance(self.modules.get(str(result.target)), nn.Linear):
             raise UnsupportedModelError("the model's last layer must be a Linear that makes the logits")
         self.graph.graph.eliminate_dead_code()
@@ -152,6 +143,31 @@ class _Converter:
         self.graph.recompile()
         self.graph.delete_all_unused_submodules()
         return self.graph
+
+    def _node(self, node: fx.Node) -> None:
+        """Convert a node, and with a layer what is joined with it, unless that is done."""
+        if node in self.done or node in self.formats:
+            return
+        if node.op == "placeholder":
+            self.formats[node] = lambda: self.image
+        elif self._is(node, _WEIGHTED):
+            if node is self.result:
+                self._logits(node)
+            else:
+                self._block(node)
+        else:
+            self._passing(node)
+
+    def _before(self, node: fx.Node) -> list[fx.Node]:
+        """Return a node and all that it is computed from, in the order of the graph."""
+        found: set[fx.Node] = set()
+        waiting = [node]
+        while waiting:
+            one = waiting.pop()
+            if one not in found:
+                found.add(one)
+                waiting += one.all_input_nodes
+        return [one for one in self.graph.graph.nodes if one in found]
 
     def _user(self, node: fx.Node) -> fx.Node | None:
         users = [user for user in node.users if user not in self.done]
@@ -178,8 +194,6 @@ class _Converter:
 
     def _block(self, node: fx.Node) -> None:
         """Join a layer with the batch norm, addition and ReLU behind it."""
-        if node in self.done:
-            return
         name = str(node.target)
         chain = [node]
         user = self._user(node)
@@ -201,9 +215,10 @@ class _Converter:
                 raise UnsupportedModelError(f"{user.name}: alpha is {user.kwargs['alpha']}, supported is 1")
             if self._is(other, _NORMS) and other not in self.done:
                 self._project(other)
-            elif other not in self.formats and other not in self.done:
-                # A shortcut without weights, traced behind this branch.
-                self._passing(other)
+            else:
+                # A shortcut that is traced behind this branch is stored first.
+                for before in self._before(other):
+                    self._node(before)
             residual = self.replaced(other)
             chain.append(user)
             user = self._user(user)
@@ -296,6 +311,12 @@ class _Converter:
             raise UnsupportedModelError(f"{node.target}: max pool with dilation or ceil_mode, supported is neither")
         if not known:
             found = type(module).__name__ if module is not None else getattr(node.target, "__name__", node.target)
+            if isinstance(module, (*_NORMS, nn.ReLU)) or node.target in (torch.relu, nn.functional.relu):
+                where = node.target if module is not None else node.name
+                raise UnsupportedModelError(
+                    f"{where}: {found} is supported only behind a layer with weights: layer, batch norm, an addition if "
+                    f"there is one, ReLU"
+                )
             raise UnsupportedModelError(f"{node.target if module is not None else node.name}: {found} is unsupported, "
                                         f"supported are {_SUPPORTED}")  # fmt: skip
         self.formats[node] = self.formats[source]

@@ -65,7 +65,7 @@ def test_the_design_of_every_board_synthesises_its_own_family():
 
 
 def test_an_unknown_board_names_the_known_ones():
-    with pytest.raises(ValueError, match="supported are colorlight_i5, .*icebreaker, "):
+    with pytest.raises(ValueError, match=r"supported are colorlight_i5, .*icebreaker, "):
         board_by_name("de10")
 
 

@@ -142,6 +142,41 @@ def test_other_networks_are_the_same(model, shape):
     check(trained(model, fmt, images.float() / 256), fmt, shape, images)
 
 
+class Shortcut(nn.Module):
+    """Two branches that are added, computed in an order of the test's own."""
+
+    def __init__(self, forward):
+        super().__init__()
+
+        def layer():
+            return nn.Sequential(nn.Conv2d(1, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16))
+
+        self.a, self.b = layer(), layer()
+        self.between, self.pool = nn.MaxPool2d(3, 1, 1), nn.AdaptiveAvgPool2d(1)
+        self.classifier = nn.Linear(16, 10)
+        self.of = forward
+
+    def forward(self, x):
+        return self.classifier(self.pool(self.of(self, x)).flatten(1))
+
+
+@pytest.mark.parametrize(
+    "forward",
+    [
+        lambda m, x: m.a(x) + torch.relu(m.b(x)),
+        lambda m, x: torch.relu(m.a(x)) + m.b(x),
+        lambda m, x: torch.relu(torch.relu(m.b(x)) + m.a(x)),
+        lambda m, x: torch.relu(m.a(x) + m.between(torch.relu(m.b(x)))),
+        lambda m, x: torch.relu(m.a(x) + m.b(x)),
+        lambda m, x: torch.relu(m.between(m.b(x)) + m.a(x)),
+    ],
+)
+def test_a_shortcut_may_come_before_or_behind_its_branch(forward):
+    fmt = TensorFormat(8, 0, 8)
+    images = torch.randint(0, 256, (8, 1, 8, 8))
+    check(trained(Shortcut(forward), fmt, images.float() / 256), fmt, (1, 8, 8), images)
+
+
 def test_concatenated_tensors_share_their_quantiser_also_in_a_kept_run(tmp_path):
     fmt = TensorFormat(8, 0, 8)
     images = torch.rand(8, 1, 8, 8)
@@ -206,6 +241,8 @@ class Gelu(nn.Module):
         (nn.Sequential(nn.Conv2d(1, 4, 3, bias=False), nn.ReLU(), nn.Flatten(), nn.Linear(4, 2)), "0: a batch norm"),
         (nn.Sequential(nn.Conv2d(1, 4, 3, dilation=2, bias=False), nn.BatchNorm2d(4)), "0: dilation"),
         (nn.Sequential(nn.Conv2d(1, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU()), "last layer must be a Linear"),
+        (nn.Sequential(nn.ReLU(), nn.Flatten(), nn.Linear(64, 2)), "0: ReLU is supported only behind a layer with"),
+        (nn.Sequential(nn.BatchNorm2d(1), nn.Flatten(), nn.Linear(64, 2)), "0: BatchNorm2d is supported only behind"),
         (Branches(nn.Identity), "concat: concatenates tensors with and without a ReLU"),
     ],
 )
