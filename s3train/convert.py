@@ -314,8 +314,7 @@ class _Converter:
             if isinstance(module, (*_NORMS, nn.ReLU)) or node.target in (torch.relu, nn.functional.relu):
                 where = node.target if module is not None else node.name
                 raise UnsupportedModelError(
-                    f"{where}: {found} is supported only behind a layer with weights: layer, batch norm, an addition if "
-                    f"there is one, ReLU"
+                    f"{where}: {found} is supported only behind a layer with weights: layer, batch norm, addition, ReLU"
                 )
             raise UnsupportedModelError(f"{node.target if module is not None else node.name}: {found} is unsupported, "
                                         f"supported are {_SUPPORTED}")  # fmt: skip
