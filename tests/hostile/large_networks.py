@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from hw.graph import Alphabet
+from hw.graph.ops.fields import pack_codes
 from hw.graph.ops.window import Padding
-from hw.graph.serialize import pack_codes
 from tests.hostile.network_files import NetworkFile
 
 _SIZES = (1, 1, 2, 7, 64, 512, 1024, 4096)

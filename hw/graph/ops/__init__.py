@@ -10,4 +10,10 @@ from hw.graph.ops.window import Padding
 
 Node = Convolution | AveragePool | MaxPool | Add | Concatenation | Logits
 
-__all__ = ["Add", "AveragePool", "Concatenation", "Convolution", "Logits", "MaxPool", "Node", "Padding"]
+OPERATIONS: dict[str, type[Node]] = {
+    op.__name__: op for op in (Convolution, AveragePool, MaxPool, Add, Concatenation, Logits)
+}
+"""By name in a file. An operation is a file here, a place in this dictionary and in :data:`Node`, and what the compiler
+makes of it (``hw.systolic.compiler``)."""
+
+__all__ = ["OPERATIONS", "Add", "AveragePool", "Concatenation", "Convolution", "Logits", "MaxPool", "Node", "Padding"]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hw.graph.errors import need
+from hw.graph.ops.fields import Arrays, Fields, rescale_arrays
 from hw.graph.ops.window import Tensors, Values, lookup
 from hw.graph.rescale import Rescale
 
@@ -39,6 +41,17 @@ class Add:
         self.rescale.validate(self.name, output.channels, residual=True)
         most = np.full(source.channels, source.maximum)
         self.rescale.check_total(self.name, -most, most, (-other.zero_point, other.maximum))
+
+    def to_fields(self) -> tuple[dict[str, Any], Arrays]:
+        """Return the fields and arrays of a file."""
+        fields = {"input": self.input, "residual": self.residual, "output": self.output}
+        return fields, rescale_arrays(self.rescale)
+
+    @classmethod
+    def from_fields(cls, name: str, fields: Fields) -> Add:
+        """Return the node of a file's fields."""
+        source, output = fields.take("input", str), fields.take("output", str)
+        return cls(name, source, fields.take("residual", str), output, fields.rescale(fields.channels(output)))
 
     def work(self, tensors: Tensors) -> int:
         """Return the additions for an image."""

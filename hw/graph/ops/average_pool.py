@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hw.graph.errors import need
+from hw.graph.ops.fields import Arrays, Fields, padding_field, rescale_arrays
 from hw.graph.ops.window import Padding, Tensors, Values, check_window, lookup, pooled
 from hw.graph.rescale import Rescale
 
@@ -51,6 +53,24 @@ class AveragePool:
         )
         most = np.full(source.channels, elements * source.maximum)
         self.rescale.check_total(self.name, -most, most, (0, 0))
+
+    def to_fields(self) -> tuple[dict[str, Any], Arrays]:
+        """Return the fields and arrays of a file."""
+        fields = {
+            "input": self.input,
+            "output": self.output,
+            "kernel": list(self.kernel),
+            "stride": list(self.stride),
+            "padding": padding_field(self.padding),
+        }
+        return fields, rescale_arrays(self.rescale)
+
+    @classmethod
+    def from_fields(cls, name: str, fields: Fields) -> AveragePool:
+        """Return the node of a file's fields."""
+        source, output = fields.take("input", str), fields.take("output", str)
+        stride, kernel, padding = fields.pair("stride"), fields.pair("kernel"), fields.padding()
+        return cls(name, source, output, kernel, stride, padding, fields.rescale(fields.channels(output)))
 
     def work(self, tensors: Tensors) -> int:
         """Return the additions for an image."""

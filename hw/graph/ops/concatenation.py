@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hw.graph.errors import need
+from hw.graph.ops.fields import Arrays, Fields
 from hw.graph.ops.window import Tensors, Values, lookup
+
+MAX_PARTS = 4096
+"""Most tensors that are joined."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +46,15 @@ class Concatenation:
             channels == output.channels,
             f"node {self.name!r}: the inputs have {channels} channels, the output has {output.channels}",
         )
+
+    def to_fields(self) -> tuple[dict[str, Any], Arrays]:
+        """Return the fields and arrays of a file."""
+        return {"inputs": list(self.inputs), "output": self.output}, {}
+
+    @classmethod
+    def from_fields(cls, name: str, fields: Fields) -> Concatenation:
+        """Return the node of a file's fields."""
+        return cls(name, fields.names("inputs", MAX_PARTS), fields.take("output", str))
 
     def work(self, tensors: Tensors) -> int:
         """Return the additions for an image."""

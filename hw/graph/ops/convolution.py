@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hw.graph.alphabet import Alphabet
 from hw.graph.errors import need
+from hw.graph.ops.fields import Arrays, Fields, padding_field, rescale_arrays, weight_fields
 from hw.graph.ops.window import Padding, Tensors, Values, blocks, check_window, lookup, windows
 from hw.graph.rescale import Rescale
 from hw.graph.tensor import MAX_WEIGHTS
@@ -90,6 +92,31 @@ class Convolution:
     def accumulator_bounds(self, maximum: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the ends (C_out,) between which every partial sum of ``Σ w·u`` lies, for ``u`` up to ``maximum``."""
         return weight_bounds(self.weight, maximum)
+
+    def to_fields(self) -> tuple[dict[str, Any], Arrays]:
+        """Return the fields and arrays of a file."""
+        fields, arrays = weight_fields(self.name, self.alphabet, self.weight)
+        fields |= {
+            "input": self.input,
+            "output": self.output,
+            "stride": list(self.stride),
+            "padding": padding_field(self.padding),
+            "groups": self.groups,
+            "circular": self.circular,
+            "residual": self.residual,
+        }
+        return fields, arrays | rescale_arrays(self.rescale)
+
+    @classmethod
+    def from_fields(cls, name: str, fields: Fields) -> Convolution:
+        """Return the node of a file's fields."""
+        source, output = fields.take("input", str), fields.take("output", str)
+        stride, padding = fields.pair("stride"), fields.padding()
+        groups, circular = fields.take("groups", int), fields.take("circular", bool)
+        residual = fields.take("residual", (str, type(None)))
+        alphabet, weight = fields.weight()
+        rescale = fields.rescale(len(weight))
+        return cls(name, source, output, weight, alphabet, stride, padding, groups, circular, rescale, residual)
 
     def work(self, tensors: Tensors) -> int:
         """Return the additions for an image."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from hw.graph.alphabet import Alphabet
 from hw.graph.errors import need
 from hw.graph.ops.convolution import check_weight, weight_bounds
+from hw.graph.ops.fields import Arrays, Fields, weight_fields
 from hw.graph.ops.window import Tensors, Values, lookup
 
 
@@ -73,6 +75,19 @@ class Logits:
             bool((low - shift + self.bias >= -(1 << 31)).all() and (high - shift + self.bias < 1 << 31).all()),
             f"node {self.name!r}: a logit can pass 32 bits",
         )
+
+    def to_fields(self) -> tuple[dict[str, Any], Arrays]:
+        """Return the fields and arrays of a file."""
+        fields, arrays = weight_fields(self.name, self.alphabet, self.weight)
+        return fields | {"input": self.input, "exponent": self.exponent}, arrays | {"bias": self.bias.astype(np.int32)}
+
+    @classmethod
+    def from_fields(cls, name: str, fields: Fields) -> Logits:
+        """Return the node of a file's fields."""
+        source, exponent = fields.take("input", str), fields.take("exponent", int)
+        alphabet, weight = fields.weight()
+        bias = fields.array("bias", np.int32, (len(weight),)).astype(np.int64)
+        return cls(name, source, weight, alphabet, bias, exponent)
 
     def work(self, tensors: Tensors) -> int:
         """Return the additions for an image."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hw.graph.errors import need
+from hw.graph.ops.fields import Arrays, Fields, padding_field
 from hw.graph.ops.window import Padding, Tensors, Values, check_window, lookup, pooled
 
 
@@ -37,6 +39,24 @@ class MaxPool:
                 getattr(source, field) == getattr(output, field),
                 f"node {self.name!r}: the output's {field} must be the input's",
             )
+
+    def to_fields(self) -> tuple[dict[str, Any], Arrays]:
+        """Return the fields and arrays of a file."""
+        fields = {
+            "input": self.input,
+            "output": self.output,
+            "kernel": list(self.kernel),
+            "stride": list(self.stride),
+            "padding": padding_field(self.padding),
+        }
+        return fields, {}
+
+    @classmethod
+    def from_fields(cls, name: str, fields: Fields) -> MaxPool:
+        """Return the node of a file's fields."""
+        source, output = fields.take("input", str), fields.take("output", str)
+        stride, kernel = fields.pair("stride"), fields.pair("kernel")
+        return cls(name, source, output, kernel, stride, fields.padding())
 
     def work(self, tensors: Tensors) -> int:
         """Return the additions for an image."""
