@@ -9,8 +9,8 @@ import numpy as np
 
 from hw.graph import Concatenation, Network
 from hw.systolic.compiler.assemble import Assembler, Program
+from hw.systolic.compiler.layers import layer_plans
 from hw.systolic.compiler.layout import ImageLayout, Layout, MapLayout, choose_layouts, place
-from hw.systolic.compiler.lowering import Lowering
 from hw.systolic.compiler.plan import CompileError, LayerPlan
 from hw.systolic.config import EngineConfig
 from hw.systolic.cycles import LayerClocks, predicted_clocks
@@ -140,7 +140,7 @@ def compile_network(network: Network, config: EngineConfig) -> CompiledNetwork:
 def _assemble(
     network: Network, layouts: dict[str, Layout], config: EngineConfig
 ) -> tuple[Program, list[LayerPlan], Layout]:
-    layers = Lowering(network, layouts, config).layers()
+    layers = layer_plans(network, layouts, config)
     image = layouts[network.input]
     assert isinstance(image, ImageLayout)
     try:

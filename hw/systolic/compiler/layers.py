@@ -1,0 +1,86 @@
+"""From an integer network to layer plans."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from hw.graph import Network
+from hw.graph.ops import Convolution, Logits
+from hw.systolic.compiler.layout import ImageLayout, Layout
+from hw.systolic.compiler.lowering import Lowering
+from hw.systolic.compiler.operations import LOWER
+from hw.systolic.compiler.plan import CompileError, LayerPlan
+from hw.systolic.config import EngineConfig
+from hw.systolic.program import MOST_WORDS, instruction_words
+
+
+def layer_plans(network: Network, layouts: dict[str, Layout], config: EngineConfig) -> list[LayerPlan]:
+    """Return the layers of a whole network, in order.
+
+    Raises
+    ------
+    CompileError
+        If the engine cannot do one of them: its name, what it needs and what there is.
+    """
+    _check_size(network, config)
+    lowering = Lowering(network, layouts, config)
+    plans: list[LayerPlan] = []
+    for node in network.nodes:
+        if type(node) not in LOWER:
+            raise CompileError(f"layer {node.name!r}: the engine has no {type(node).__name__}")
+        plans += LOWER[type(node)](lowering, node)
+    for plan in plans:
+        _check_plan(plan, config)
+    _check_image(network, layouts, config)
+    return [_without_reloads(plan) for plan in plans]
+
+
+def _check_size(network: Network, config: EngineConfig) -> None:
+    """Refuse at once what would take minutes to find too large: a pass of an array of weights is an instruction."""
+    weights = sum(node.weight.size for node in network.nodes if isinstance(node, Convolution | Logits))
+    least = -(-weights // (config.rows * config.cols)) * instruction_words(config)
+    if least > MOST_WORDS:
+        raise CompileError(
+            f"the network is too large for a program: {weights} weights take {least} words of instructions at "
+            f"least, a program has {MOST_WORDS} at most"
+        )
+
+
+def _check_image(network: Network, layouts: dict[str, Layout], config: EngineConfig) -> None:
+    image = layouts[network.input]
+    assert isinstance(image, ImageLayout)
+    width, rows = image.tensor.width, image.planes * image.tensor.height
+    if max(width, rows).bit_length() > config.coordinate_bits:
+        raise CompileError(
+            f"the image has {rows} rows of {width} pixels, the engine counts them in {config.coordinate_bits} bits"
+        )
+
+
+def _check_plan(plan: LayerPlan, config: EngineConfig) -> None:
+    if plan.coordinate_bits > config.coordinate_bits:
+        raise CompileError(
+            f"layer {plan.node!r} needs coordinates of {plan.coordinate_bits} bits, "
+            f"the engine has {config.coordinate_bits}"
+        )
+    full = (1 << config.activation_bits) - 1
+    if not config.mixed_bits and ((not plan.classes and plan.maximum != full) or plan.border not in (0, full + 1 >> 1)):
+        raise CompileError(
+            f"layer {plan.node!r} has activations of fewer than {config.activation_bits} bits; "
+            f"the engine was built for {config.activation_bits} bits only"
+        )
+
+
+def _without_reloads(plan: LayerPlan) -> LayerPlan:
+    """Keep the weights of the pass before where they are the same (pooling)."""
+    held: np.ndarray | None = None
+    tiles = []
+    for tile in plan.tiles:
+        passes = []
+        for step in tile.passes:
+            same = held is not None and step.weights is not None and np.array_equal(held, step.weights)
+            held = step.weights
+            passes.append(replace(step, weights=None) if same else step)
+        tiles.append(replace(tile, passes=tuple(passes)))
+    return replace(plan, tiles=tuple(tiles))
