@@ -29,6 +29,10 @@ Report = Callable[[str], None]
 _MULTIPLIERS = ("SB_MAC16", "MULT18X18D", "ALU54B", "$mul", "$macc")
 
 
+PLACEMENT_SECONDS = 4 * 3600
+"""After which a placement is stopped; a full ECP5 takes half an hour on a core of its own."""
+
+
 @dataclass(frozen=True)
 class BoardResult:
     """What an engine takes on a board.
@@ -231,7 +235,7 @@ def _place(
             "--report", f"seed{seed}.json",
             "--timing-allow-fail",
         ]  # fmt: skip
-        tools.run(nextpnr, arguments, work, f"seed{seed}.log")
+        tools.run(nextpnr, arguments, work, f"seed{seed}.log", limit=PLACEMENT_SECONDS)
         answer: dict[str, Any] = json.loads((work / f"seed{seed}.json").read_text())
         answer["fmax"] = _engine_clock(answer["fmax"])
         return answer

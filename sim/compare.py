@@ -64,7 +64,8 @@ def compare(compiled: CompiledNetwork, runs: Sequence[ImageRun], reference: Refe
     network = compiled.network
     equal, values, differences, first = 0, 0, 0, ""
     for i, run in enumerate(runs):
-        found = {name: array[i] for name, array in reference.items() if name != network.input}
+        kept = {*compiled.stored, network.logits.name} - {network.input}
+        found = {name: array[i] for name, array in reference.items() if name in kept}
         stored: dict[str, np.ndarray] = dict(compiled.stored_tensors(run.writes))
         stored[network.logits.name] = np.array(run.logits, np.int64)
         difference = ""

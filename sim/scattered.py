@@ -10,6 +10,7 @@ import numpy as np
 from hw.graph import Network
 from hw.systolic.compiler.assemble import Assembler
 from hw.systolic.compiler.compile import CompiledNetwork, compile_network
+from hw.systolic.compiler.fold_shifts import fold_shifts
 from hw.systolic.compiler.layers import layer_plans
 from hw.systolic.compiler.layout import ImageLayout, Layout, MapLayout, choose_layouts, concatenated
 from hw.systolic.compiler.plan import ChannelConstants, CompileError
@@ -138,7 +139,7 @@ def _free(low: int, high: int, words: int, taken: list[tuple[int, int]], rng: np
 def _compile(
     network: Network, layouts: dict[str, Layout], config: EngineConfig, assembler: Callable[[EngineConfig], Assembler]
 ) -> CompiledNetwork:
-    layers = layer_plans(network, layouts, config)
+    layers = layer_plans(fold_shifts(network), layouts, config)
     image = layouts[network.input]
     assert isinstance(image, ImageLayout)
     program = assembler(config).program(image, layers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -10,8 +11,10 @@ from hypothesis import strategies as st
 
 from hw.graph import (
     Add,
+    AddressShift,
     Alphabet,
     AveragePool,
+    ChannelShift,
     Concatenation,
     Convolution,
     Logits,
@@ -101,6 +104,24 @@ class _Builder:
             )
         )  # fmt: skip
         return output
+
+    def shifted(self, source: Tensor) -> Tensor:
+        """A convolution without padding behind shifts of channels and addresses."""
+        choose = self.choose
+        kinds = choose.choice((("channels",), ("addresses",), ("channels", "addresses"), ("addresses", "channels")))
+        for kind in kinds:
+            output = replace(source, name=f"t{len(self.tensors)}")
+            self.tensors[output.name] = output
+            name = f"shift{len(self.nodes)}"
+            if kind == "channels":
+                shift = choose.integer(0, source.channels - 1)
+                self.nodes.append(ChannelShift(name, source.name, output.name, shift))
+            else:
+                groups = choose.choice([g for g in range(1, source.channels + 1) if source.channels % g == 0])
+                offsets = tuple((choose.integer(-3, 3), choose.integer(-3, 3)) for _ in range(groups))
+                self.nodes.append(AddressShift(name, source.name, output.name, offsets))
+            source = output
+        return self.side(source, choose.integer(1, 20), None)
 
     def pool(self, source: Tensor) -> Tensor:
         choose = self.choose
@@ -195,10 +216,12 @@ def build(
     alphabets: Sequence[Alphabet] = (),
     max_channels: int = 4,
     image_bits: int | None = None,
+    shifts: bool = False,
 ) -> Network:
     """Return a random valid network of up to five operations before the logits.
 
-    With ``image_bits`` the image has so many bits, whatever the other maps have, and only convolutions read it.
+    With ``image_bits`` the image has so many bits, whatever the other maps have, and only convolutions read it; with
+    ``shifts`` some convolutions read shifted maps.
     """
     alphabets = alphabets or tuple(Alphabet.s3(b) for b in (2, 3, 4))
     builder = _Builder(choose, bits, alphabets)
@@ -210,9 +233,12 @@ def build(
         now = Tensor(now.name, *now.shape, now.bits, 1 << now.bits - 1, now.exponent)
         builder.tensors[now.name] = now
     for _ in range(choose.integer(0, 5)):
-        kind = choose.choice(("convolution", "convolution", "convolution", "pool", "add", "linear", "join"))
+        kinds = ("convolution", "convolution", "convolution", "pool", "add", "linear", "join")
+        kind = choose.choice((*kinds, "shift", "shift", "shift") if shifts else kinds)
         if kind == "pool" and (now.name != "t0" or image_bits is None):
             now = builder.pool(now)
+        elif kind == "shift":
+            now = builder.shifted(now)
         elif kind == "join":
             now = builder.concatenate(now)
         elif kind == "add" and now.name != "t0":

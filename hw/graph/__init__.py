@@ -4,15 +4,28 @@ from hw.graph.alphabet import Alphabet, AlphabetKind
 from hw.graph.errors import NetworkError
 from hw.graph.file import digest, load, save
 from hw.graph.network import Network
-from hw.graph.ops import Add, AveragePool, Concatenation, Convolution, Logits, MaxPool, Node, Padding
+from hw.graph.ops import (
+    Add,
+    AddressShift,
+    AveragePool,
+    ChannelShift,
+    Concatenation,
+    Convolution,
+    Logits,
+    MaxPool,
+    Node,
+    Padding,
+)
 from hw.graph.rescale import Rescale
 from hw.graph.tensor import Tensor
 
 __all__ = [
     "Add",
+    "AddressShift",
     "Alphabet",
     "AlphabetKind",
     "AveragePool",
+    "ChannelShift",
     "Concatenation",
     "Convolution",
     "Logits",

@@ -10,6 +10,7 @@ from hw.devices import Device, Family
 from hw.graph import Alphabet, Network, Tensor
 from hw.graph.ops import Convolution, Logits, MaxPool
 from hw.systolic.compiler.compile import compile_network
+from hw.systolic.compiler.fold_shifts import fold_shifts
 from hw.systolic.compiler.layers import layer_plans
 from hw.systolic.compiler.layout import choose_layouts
 from hw.systolic.compiler.plan import CompileError
@@ -60,7 +61,8 @@ def fit_widths(networks: Sequence[Network], config: EngineConfig) -> EngineConfi
     images = [network.tensor(network.input) for network in networks]
     planes = 1 + any(_two_planes(image, config) for image in images)
     wide = replace(config, **_WIDEST, output_shift=max([0, *shifts]), constant_depth=1024, image_planes=planes)
-    programs = [layer_plans(network, choose_layouts(network, wide), wide) for network in networks]
+    folded = [fold_shifts(network) for network in networks]
+    programs = [layer_plans(network, choose_layouts(network, wide), wide) for network in folded]
     layers = [layer for program in programs for layer in program]
     full = (1 << config.activation_bits) - 1
     residual_shifts = [layer.needs.residual_shift for layer in layers if layer.needs.residual_shift is not None]

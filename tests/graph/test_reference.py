@@ -6,7 +6,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from hw.graph import Add, AveragePool, Concatenation, Convolution, Logits, MaxPool, NetworkError, Rescale, Tensor
+from hw.graph import (
+    Add,
+    AddressShift,
+    AveragePool,
+    ChannelShift,
+    Concatenation,
+    Convolution,
+    Logits,
+    MaxPool,
+    NetworkError,
+    Rescale,
+    Tensor,
+)
 from tests.strategies import networks, random_images, random_network
 
 
@@ -28,6 +40,17 @@ def slow(network, image):
             continue
         source = network.tensor(node.input)
         x = values[node.input]
+        if isinstance(node, ChannelShift):
+            indices = np.ndindex(source.shape)
+            values[node.output] = {(c, y, i): x[(c + node.shift) % source.channels, y, i] for c, y, i in indices}
+            continue
+        if isinstance(node, AddressShift):
+            size = source.channels // len(node.offsets)
+            moved = {i: node.offsets[i[0] // size] for i in np.ndindex(source.shape)}
+            values[node.output] = {
+                (c, y, i): x.get((c, y + dy, i + dx), source.zero_point) for (c, y, i), (dy, dx) in moved.items()
+            }
+            continue
 
         def at(c, y, col, x=x, source=source):
             inside = 0 <= y < source.height and 0 <= col < source.width
@@ -84,6 +107,12 @@ def check(network, images):
 @pytest.mark.parametrize("seed", range(15))
 def test_random_networks_equal_plain_python(seed):
     network = random_network(seed, max_channels=3)
+    check(network, random_images(network, seed, 2))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_random_networks_with_shifts_equal_plain_python(seed):
+    network = random_network(seed, max_channels=3, shifts=True)
     check(network, random_images(network, seed, 2))
 
 

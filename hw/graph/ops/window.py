@@ -102,3 +102,12 @@ def pooled(
             reduce(total, x[..., i : i + end : step], out=total)
         x = np.moveaxis(total, -1, axis)
     return x
+
+
+def check_view(node: str, source: Tensor, output: Tensor) -> None:
+    """Raise ``NetworkError`` unless an output has its input's shape and format."""
+    for field in ("channels", "height", "width", "bits", "zero_point", "exponent"):
+        need(
+            getattr(source, field) == getattr(output, field),
+            f"node {node!r}: the output's {field} must be the input's",
+        )

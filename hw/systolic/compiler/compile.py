@@ -9,6 +9,7 @@ import numpy as np
 
 from hw.graph import Concatenation, Network
 from hw.systolic.compiler.assemble import Assembler, Program
+from hw.systolic.compiler.fold_shifts import fold_shifts, views
 from hw.systolic.compiler.layers import layer_plans
 from hw.systolic.compiler.layout import ImageLayout, Layout, MapLayout, choose_layouts, place
 from hw.systolic.compiler.plan import CompileError, LayerPlan
@@ -47,6 +48,11 @@ class CompiledNetwork:
     def words(self) -> list[int]:
         """Contents of main memory from address 0."""
         return self.program.words
+
+    @property
+    def stored(self) -> list[str]:
+        """Names of the tensors that the engine stores, the image included; shifts are addresses only."""
+        return [name for name in self.network.tensors if name not in views(self.network)]
 
     def pack_image(self, image: np.ndarray) -> bytes:
         """Return an image (channels, height, width) in the order of the image stream, an activation a byte."""
@@ -114,13 +120,14 @@ def compile_network(network: Network, config: EngineConfig) -> CompiledNetwork:
         If the network needs something that the engine does not have: the message names the layer, what it
         needs and what there is.
     """
-    layouts = choose_layouts(network, config)
+    folded = fold_shifts(network)
+    layouts = choose_layouts(folded, config)
     # The program's length does not depend on addresses: assemble once to know where the maps begin.
-    program, _, _ = _assemble(network, layouts, config)
+    program, _, _ = _assemble(folded, layouts, config)
     words = len(program.words)
     if config.program_words and words > config.program_words:
         raise CompileError(f"the program needs {words} words, the program memory has {config.program_words}")
-    layouts, end = place(network, layouts, 0 if config.program_words else words, config)
+    layouts, end = place(folded, layouts, 0 if config.program_words else words, config)
     if config.program_words and end > config.memory_words:
         raise CompileError(f"the maps need {end} memory words, the engine has {config.memory_words}")
     if end > config.memory_words:
@@ -128,7 +135,7 @@ def compile_network(network: Network, config: EngineConfig) -> CompiledNetwork:
             f"the network needs {end} memory words ({len(program.words)} of program and weights, "
             f"{end - len(program.words)} of maps), the engine has {config.memory_words}"
         )
-    program, layers, _ = _assemble(network, layouts, config)
+    program, layers, _ = _assemble(folded, layouts, config)
     cycles, clocks = predicted_clocks(layers, config)
     if cycles >= 1 << config.watchdog_bits:
         raise CompileError(

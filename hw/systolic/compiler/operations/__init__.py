@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hw.graph.ops import Add, AveragePool, Concatenation, Convolution, Logits, MaxPool
+from hw.systolic.compiler.fold_shifts import FoldedConvolution
 from hw.systolic.compiler.lowering import Lowering
 from hw.systolic.compiler.operations import add, average_pool, convolution, logits, max_pool
 from hw.systolic.compiler.plan import LayerPlan
@@ -20,6 +21,7 @@ def _nothing(lowering: Lowering, node: Any) -> list[LayerPlan]:
 
 LOWER: dict[type, Lower] = {
     Convolution: convolution.lower,
+    FoldedConvolution: convolution.lower,
     MaxPool: max_pool.lower,
     AveragePool: average_pool.lower,
     Add: add.lower,

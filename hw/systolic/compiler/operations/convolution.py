@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from hw.graph.ops import Convolution
 from hw.systolic.compiler import tiling
+from hw.systolic.compiler.fold_shifts import FoldedConvolution
 from hw.systolic.compiler.lowering import Lowering
 from hw.systolic.compiler.plan import CompileError, LayerPlan
 
@@ -25,9 +24,7 @@ def lower(lowering: Lowering, node: Convolution) -> list[LayerPlan]:
         )
         for columns in tiling.channel_tiles(weight.shape[0], lowering.config)
     ]
-    macs = (
-        int(np.prod(node.weight.shape))
-        * lowering.map(node.output).tensor.height
-        * lowering.map(node.output).tensor.width
-    )
+    output = lowering.map(node.output).tensor
+    multiplications = node.multiplications if isinstance(node, FoldedConvolution) else node.weight.size
+    macs = multiplications * output.height * output.width
     return [lowering.layer(node.name, node.input, node.output, tiles, node.rescale, node.stride, node.residual, macs)]
