@@ -13,7 +13,7 @@ from torch.nn.utils import parametrize
 
 from s3train.concatenation import Quantizing, is_concatenation, share_quantizer
 from s3train.formats import TensorFormat, UnsupportedModelError
-from s3train.layers import ShiftAveragePool2d, ShiftBlock, ShiftLogits
+from s3train.layers import ShiftAveragePool2d, ShiftBlock, ShiftLogits, StoredView
 from s3train.layers.shift_block import FormatSource
 from s3train.reparam import make_method
 
@@ -21,7 +21,7 @@ _WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.Linear)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 _SUPPORTED = (
     "Conv1d, Conv2d, Linear, BatchNorm1d, BatchNorm2d, ReLU, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d(1), Flatten, "
-    "Identity, additions of two branches and concatenations of channels"
+    "Identity, ChannelShift, AddressShift, additions of two branches and concatenations of channels"
 )
 
 
@@ -99,11 +99,18 @@ def convert(
     """
     model = copy.deepcopy(model)
     try:
-        graph = fx.symbolic_trace(model)
+        graph = fx.GraphModule(model, _Tracer().trace(model))
     except Exception as error:
         # The forward is anyone's code: what it does with the tracer's stand-in for a tensor may raise anything.
         raise UnsupportedModelError(f"the model's forward cannot be traced: {error}") from error
     return _Converter(graph, method, bits, image, activation_bits, terms, skip, options).run()
+
+
+class _Tracer(fx.Tracer):
+    """Looks into everybody's modules, but not into those that are an operation."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, StoredView) or super().is_leaf_module(m, module_qualified_name)
 
 
 class _Converter:
@@ -305,7 +312,7 @@ class _Converter:
         if isinstance(module, nn.AvgPool2d | nn.AdaptiveAvgPool2d):
             self._average_pool(node, module, source)
             return
-        known = isinstance(module, nn.Flatten | nn.Identity | nn.MaxPool2d) or node.target is torch.flatten
+        known = isinstance(module, nn.Flatten | nn.Identity | nn.MaxPool2d | StoredView) or node.target is torch.flatten
         known = known or (node.op == "call_method" and node.target == "flatten")
         if isinstance(module, nn.MaxPool2d) and (_pair(module.dilation) != (1, 1) or module.ceil_mode):
             raise UnsupportedModelError(f"{node.target}: max pool with dilation or ceil_mode, supported is neither")

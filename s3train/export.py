@@ -23,7 +23,7 @@ from hw.graph import (
 )
 from s3train.concatenation import is_concatenation
 from s3train.formats import TensorFormat, UnsupportedModelError
-from s3train.layers import ShiftAveragePool2d, ShiftBlock, ShiftLogits
+from s3train.layers import ShiftAveragePool2d, ShiftBlock, ShiftLogits, StoredView
 from s3train.layers.shift_block import integer_weight
 from s3train.reparam import method_of
 
@@ -96,6 +96,8 @@ class _Exporter:
                 )
             case ShiftAveragePool2d():
                 self.stored[node] = self._average(node.name, module, source)
+            case StoredView():
+                self.stored[node] = self._view(node.name, module, source)
             case nn.MaxPool2d():
                 self.stored[node] = self._max(node.name, module, source)
             case _:
@@ -161,6 +163,12 @@ class _Exporter:
         zero = np.zeros(source.channels, np.int64)
         rescale = Rescale(zero, zero, zero + s, zero + p, zero, zero + ((1 << s) >> 1))
         self.nodes.append(AveragePool(name, source.name, output.name, window, window, Padding(), rescale))
+        return output
+
+    def _view(self, name: str, view: StoredView, source: Tensor) -> Tensor:
+        fmt = TensorFormat(source.bits, source.zero_point, source.exponent)
+        output = self._tensor(f"{name}.out", source.shape, fmt)
+        self.nodes.append(view.node(name, source.name, output.name))
         return output
 
     def _max(self, name: str, pool: nn.MaxPool2d, source: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from s3train.concatenation import is_concatenation
 from s3train.formats import TensorFormat, UnsupportedModelError
-from s3train.layers import ShiftAveragePool2d, ShiftBlock, ShiftLogits
+from s3train.layers import ShiftAveragePool2d, ShiftBlock, ShiftLogits, StoredView
 from s3train.layers.shift_block import IntegerLayer, integer_weight
 
 
@@ -64,19 +64,29 @@ class IntegerModel:
             Under the name of each graph node its stored numbers, int64; the logits under the last one's.
         """
         values: dict[fx.Node, Tensor] = {}
+        zeros: dict[fx.Node, int] = {}
         named: dict[str, Tensor] = {}
         for node in self.model.graph.nodes:
             if node.op == "placeholder":
-                values[node] = images.long()
+                values[node], zeros[node] = images.long(), self.image.zero_point
             elif node.op == "output":
                 break
             else:
                 given = node.args[0] if is_concatenation(node) else node.args
-                values[node] = self._step(node, [values[a] for a in given if isinstance(a, fx.Node)])
+                inputs = [a for a in given if isinstance(a, fx.Node)]
+                values[node] = self._step(node, [values[a] for a in inputs], zeros[inputs[0]])
+                zeros[node] = self._zero_point(node, zeros[inputs[0]])
                 named[node.name] = values[node]
         return named
 
-    def _step(self, node: fx.Node, inputs: list[Tensor]) -> Tensor:
+    def _zero_point(self, node: fx.Node, before: int) -> int:
+        """Return the zero point of a node's stored numbers; ``before`` is its input's."""
+        module = self.model.get_submodule(str(node.target)) if node.op == "call_module" else None
+        if isinstance(module, ShiftBlock):
+            return module.quantizer.format.zero_point
+        return module.format.zero_point if isinstance(module, ShiftAveragePool2d) else before
+
+    def _step(self, node: fx.Node, inputs: list[Tensor], zero_point: int) -> Tensor:
         module = self.model.get_submodule(str(node.target)) if node.op == "call_module" else None
         x = inputs[0]
         if isinstance(module, ShiftBlock):
@@ -90,6 +100,8 @@ class IntegerModel:
             return _average(module, x, *self.layers[str(node.target)])
         if isinstance(module, nn.MaxPool2d):
             return _max_pool(module, x)
+        if isinstance(module, StoredView):
+            return module.move(x, zero_point)
         if isinstance(module, nn.Identity):
             return x
         if is_concatenation(node):

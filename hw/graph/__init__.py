@@ -16,10 +16,12 @@ from hw.graph.ops import (
     Node,
     Padding,
 )
+from hw.graph.ops.address_shift import MAX_OFFSET
 from hw.graph.rescale import Rescale
 from hw.graph.tensor import Tensor
 
 __all__ = [
+    "MAX_OFFSET",
     "Add",
     "AddressShift",
     "Alphabet",

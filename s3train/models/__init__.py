@@ -7,6 +7,7 @@ from functools import partial
 
 from torch import nn
 
+from s3train.models.addressnet import AddressNet
 from s3train.models.autoencoder import Autoencoder
 from s3train.models.cifar_resnet import CifarResNet
 from s3train.models.count import Count, count
@@ -29,6 +30,8 @@ MODELS: dict[str, Callable[[tuple[int, int, int], int], nn.Module]] = {
     "dscnn": DSCNN,
     "mobilenetv1_025": MobileNetV1,
     "autoencoder": Autoencoder,
+    "addressnet": AddressNet,
+    "enhanced_addressnet": partial(AddressNet, width=64, groups=2),
 }
 """Every model by its name: called with the shape of an image and the number of classes."""
 

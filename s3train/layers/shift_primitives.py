@@ -1,0 +1,110 @@
+"""AddressNet's shift primitives (He et al., WACV 2019): moves instead of shuffles, spatial kernels and additions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hw import graph
+from s3train.layers.stored_view import StoredView
+
+EIGHT_DIRECTIONS = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
+"""``(dy, dx)`` to the eight neighbours of a pixel."""
+
+
+class ChannelShift(StoredView):
+    """``y[:, c] = x[:, (c + shift) mod C]``: takes the place of a channel shuffle between grouped convolutions.
+
+    Parameters
+    ----------
+    shift : int
+        Channels; ``C / (2 g)`` mixes the groups of a next layer with ``g`` of them.
+
+    Raises
+    ------
+    ValueError
+        If the shift is negative, or at the first call if the map has no more channels than the shift.
+    """
+
+    def __init__(self, shift: int) -> None:
+        super().__init__()
+        if shift < 0:
+            raise ValueError(f"a channel shift must be 0 or more, got {shift}")
+        self.shift = shift
+
+    def move(self, x: Tensor, outside: int) -> Tensor:
+        """Return the rotated map: two slices, one behind the other."""
+        if self.shift >= x.shape[1]:
+            raise ValueError(f"a channel shift of {self.shift} needs more channels than the map's {x.shape[1]}")
+        return torch.cat((x[:, self.shift :], x[:, : self.shift]), 1)
+
+    def node(self, name: str, source: str, output: str) -> graph.Node:
+        """Return the operation of the integer network."""
+        return graph.ChannelShift(name, source, output, self.shift)
+
+    def extra_repr(self) -> str:
+        """Return the parameters for ``print``."""
+        return str(self.shift)
+
+
+class AddressShift(StoredView):
+    """``y[:, c, i, j] = x[:, c, i + dy, j + dx]`` with the offset of the channel's group; zeros come from outside.
+
+    With convolutions of 1 x 1 it takes the place of spatial ones.
+
+    Parameters
+    ----------
+    offsets : sequence of (int, int)
+        ``(dy, dx)`` of every group of channels, in their order. The channels must divide by their number.
+
+    Raises
+    ------
+    ValueError
+        If there is no offset or one of more than 7 pixels, or at the first call if the channels do not divide.
+    """
+
+    def __init__(self, offsets: Sequence[tuple[int, int]] = EIGHT_DIRECTIONS) -> None:
+        super().__init__()
+        self.offsets = tuple((int(dy), int(dx)) for dy, dx in offsets)
+        if not self.offsets:
+            raise ValueError("an address shift needs an offset")
+        for dy, dx in self.offsets:
+            if max(abs(dy), abs(dx)) > graph.MAX_OFFSET:
+                raise ValueError(f"an address shift of ({dy}, {dx}) pixels, supported are up to {graph.MAX_OFFSET}")
+
+    def move(self, x: Tensor, outside: int) -> Tensor:
+        """Return the moved map: a slice of the padded one for every group."""
+        _, channels, height, width = x.shape
+        groups = len(self.offsets)
+        if channels % groups:
+            raise ValueError(f"an address shift of {groups} groups cannot move a map of {channels} channels")
+        reach = max(abs(number) for offset in self.offsets for number in offset)
+        padded = functional.pad(x, (reach,) * 4, value=outside)
+        size = channels // groups
+        parts = [
+            padded[:, g * size : (g + 1) * size, reach + dy : reach + dy + height, reach + dx : reach + dx + width]
+            for g, (dy, dx) in enumerate(self.offsets)
+        ]
+        return torch.cat(parts, 1)
+
+    def node(self, name: str, source: str, output: str) -> graph.Node:
+        """Return the operation of the integer network."""
+        return graph.AddressShift(name, source, output, self.offsets)
+
+    def extra_repr(self) -> str:
+        """Return the parameters for ``print``."""
+        return str(self.offsets)
+
+
+class ShortcutShift(nn.Module):
+    """The new channels behind the old ones, whose places are allocated together: a residual path without an addition.
+
+    It is a concatenation, and is converted as one.
+    """
+
+    def forward(self, old: Tensor, new: Tensor) -> Tensor:
+        """Return (images, old channels + new channels, height, width)."""
+        return torch.cat((old, new), 1)
