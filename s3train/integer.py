@@ -82,9 +82,11 @@ class IntegerModel:
     def _zero_point(self, node: fx.Node, before: int) -> int:
         """Return the zero point of a node's stored numbers; ``before`` is its input's."""
         module = self.model.get_submodule(str(node.target)) if node.op == "call_module" else None
-        if isinstance(module, ShiftBlock):
-            return module.quantizer.format.zero_point
-        return module.format.zero_point if isinstance(module, ShiftAveragePool2d) else before
+        if not isinstance(module, ShiftBlock | ShiftAveragePool2d):
+            return before
+        # The last of a layer's integers is the format of what it stores.
+        zero_point: int = self.layers[str(node.target)][-1].zero_point
+        return zero_point
 
     def _step(self, node: fx.Node, inputs: list[Tensor], zero_point: int) -> Tensor:
         module = self.model.get_submodule(str(node.target)) if node.op == "call_module" else None
