@@ -1,7 +1,7 @@
 // Runs a board's top level, and offers its link to the host as a pseudo-terminal.
 //
-// Arguments: divisor (clocks of a bit of the UART, or of half an SPI clock), "uart" or "spi", the clocks after which a
-// silent board sleeps until the host says something, a seed for the registers' values before the reset, and
+// Arguments: half clocks of a bit of the UART, or of half an SPI clock, "uart" or "spi", the clocks after which a silent
+// board sleeps until the host says something, a seed for the registers' values before the reset, and
 // optionally a flash image with the address of its first byte. The first line of standard output is the terminal's
 // name. SIGTERM ends it with a line of figures.
 
@@ -107,38 +107,30 @@ class Flash {
     uint32_t command = 0;
 };
 
-// The host's UART.
+// The host's UART. Times are in half clocks: a bit need not take a whole number of clocks.
 class Uart {
    public:
-    Uart(Terminal& terminal, int divisor) : terminal(terminal), divisor(divisor) {}
+    Uart(Terminal& terminal, int bit) : terminal(terminal), bit(bit) {}
 
     // The level of the board's input; `level` is the board's output.
     int step(int level, bool& active) {
-        if (left == 0) {
-            if (wait == 0) {
-                uint8_t byte;
-                if (terminal.next(byte)) {
-                    shift = 0x200 | byte << 1;
-                    left = 10;
-                    wait = divisor;
-                    busy_bits += 8;
-                    line = shift & 1;
-                } else {
-                    wait = divisor;
-                }
-            }
-            wait--;
-        } else {
-            active = true;
-            if (--wait == 0) {
+        wait -= 2;
+        if (wait <= 0) {
+            if (left > 0) {
                 shift >>= 1;
                 left--;
-                wait = left ? divisor : 0;
-                line = left ? shift & 1 : 1;
             }
+            uint8_t byte;
+            if (left == 0 && terminal.next(byte)) {
+                shift = 0x200 | byte << 1;
+                left = 10;
+                busy_bits += 8;
+            }
+            wait = (left || wait < 0 ? wait : 0) + bit;
         }
+        active = active || left > 0;
         receive(level, active);
-        return line;
+        return left ? shift & 1 : 1;
     }
 
     uint64_t busy_bits = 0;
@@ -148,13 +140,14 @@ class Uart {
         if (expected == 0) {
             if (level == 0) {
                 expected = 9;
-                until = divisor + divisor / 2;
+                until = bit + bit / 2;
             }
             return;
         }
         active = true;
-        if (--until) return;
-        until = divisor;
+        until -= 2;
+        if (until > 0) return;
+        until += bit;
         if (--expected)
             value = value >> 1 | level << 7;
         else
@@ -162,8 +155,8 @@ class Uart {
     }
 
     Terminal& terminal;
-    int divisor;
-    int line = 1, left = 0, wait = 0, shift = 0;
+    int bit;
+    int left = 0, wait = 0, shift = 0;
     int expected = 0, until = 0;
     uint8_t value = 0;
 };
@@ -226,7 +219,7 @@ class Spi {
 
 int main(int argc, char** argv) {
     if (argc != 5 && argc != 7) return 2;
-    int divisor = atoi(argv[1]);
+    int bit = atoi(argv[1]);
     bool uart = !strcmp(argv[2], "uart");
     uint64_t quiet = strtoull(argv[3], nullptr, 10);
     Verilated::randReset(2);
@@ -247,8 +240,8 @@ int main(int argc, char** argv) {
     fflush(stdout);
 
     Vsimulated_board top;
-    Uart line(terminal, divisor);
-    Spi spi(terminal, divisor);
+    Uart line(terminal, bit);
+    Spi spi(terminal, (bit + 1) / 2);
     top.clk = 0;
     top.locked = 0;
     top.rx = 1;

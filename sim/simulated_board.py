@@ -43,9 +43,9 @@ class Pins:
         self.wires = {
             "uart": inputs("rx", "tx"),
             "spi_flash": inputs("cs", "clk", "copi", "cipo"),
-            "host_spi": inputs("cs", "clk", "copi", "cipo"),
+            "spi_link": inputs("cs", "clk", "copi", "cipo"),
         }
-        for device, short in (("spi_flash", "flash"), ("host_spi", "spi")):
+        for device, short in (("spi_flash", "flash"), ("spi_link", "spi")):
             for pin, signal in self.wires[device].items():
                 signal.name = f"{short}_{'sclk' if pin == 'clk' else pin}"
 
@@ -94,7 +94,7 @@ class _Model(Elaboratable):
         m.submodules.top = self.top.elaborate(pins)  # type: ignore[attr-defined]
         m.d.comb += [
             pins.flash_cs_n.eq(~pins.wires["spi_flash"]["cs"]),
-            pins.wires["host_spi"]["cs"].eq(~pins.spi_cs_n),
+            pins.wires["spi_link"]["cs"].eq(~pins.spi_cs_n),
         ]
         return m
 
@@ -175,7 +175,7 @@ class RunningBoard:
 def running_board(
     program: Path,
     *,
-    divisor: int,
+    half_clocks: int,
     link: Link = "uart",
     quiet: int = 1 << 26,
     seed: int = 1,
@@ -187,8 +187,8 @@ def running_board(
     ----------
     program : Path
         From :func:`compile_board`.
-    divisor : int
-        Clocks of a bit of the UART, or of half an SPI clock.
+    half_clocks : int
+        Half clocks of a bit of the UART; half of an SPI's clock.
     link : "uart" or "spi"
         What the top level was made with.
     quiet : int
@@ -203,7 +203,7 @@ def running_board(
     SimulatorError
         If it does not start.
     """
-    arguments = [str(program), str(divisor), link, str(quiet), str(seed)]
+    arguments = [str(program), str(half_clocks), link, str(quiet), str(seed)]
     if flash is not None:
         arguments += [str(flash[0]), str(flash[1])]
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
