@@ -1,21 +1,37 @@
-"""A board's top level: clock, UART, link, engine."""
+"""A board's top level: clock, transport, link, engine."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from amaranth import Module, ResetInserter
 from amaranth.hdl import Elaboratable
 from amaranth.lib import wiring
+from amaranth.lib.wiring import Component
 
 from bitstreams.board import Board
-from hw.bus import FrameLink, LaneSplitter, UartReceiver, UartTransmitter
+from hw.bus import HostLink, LaneSplitter, SpiDevice, UartReceiver, UartTransmitter
+from hw.bus.byte_fifo import BLOCKS
+from hw.bus.description import Description
+from hw.bus.uart import half_bits
+from hw.devices import Family
 from hw.systolic.config import EngineConfig
 from hw.systolic.engine import Engine
 
+Transport = Literal["uart", "spi"]
+
+RECEIVE_DEPTH = {Family.ICE40: 2048, Family.ECP5: 16384}
+"""Bytes of the queue from the host: four block RAMs of an iCE40, eight of an ECP5."""
+
+TIMEOUT_S = 0.4
+"""About how long a frame may make no progress; a host's USB bus pauses for some milliseconds."""
+
+LOOK_CLOCKS = 6
+"""Clocks of one of the link's looks for a byte, about."""
+
 
 class Top(Elaboratable):
-    """An engine behind a UART.
+    """An engine behind a UART or an SPI.
 
     Parameters
     ----------
@@ -23,15 +39,50 @@ class Top(Elaboratable):
         Where it goes.
     config : EngineConfig
         Shape of the engine; 8-bit or 4-bit activations, since the link carries bytes.
+    link : "uart" or "spi"
+        What carries the bytes. The pins are the platform's resource ``uart``, or ``spi_link`` with ``clk``, ``cs``,
+        ``copi`` and ``cipo``.
+    boot : component or None
+        What is read before the host: has a stream ``o`` of 8 bits with requests, and ``done``.
+
+    Raises
+    ------
+    ValueError
+        If the activations have another width, or the link is unknown.
     """
 
-    def __init__(self, board: Board, config: EngineConfig) -> None:
+    def __init__(
+        self, board: Board, config: EngineConfig, *, link: Transport = "uart", boot: Component | None = None
+    ) -> None:
         if config.activation_bits not in (4, 8):
             raise ValueError(
                 f"the UART link carries activations of 4 or 8 bits, the engine has {config.activation_bits}"
             )
+        if link not in ("uart", "spi"):
+            raise ValueError(f"link {link!r} is unknown, supported are uart, spi")
         self.board = board
         self.config = config
+        self.transport = link
+        self.boot = boot
+        ecp5 = board.device.family is Family.ECP5
+        clock_hz = round(board.clock_mhz * 1e6)
+        self.link = HostLink(
+            self.description().to_bytes(),
+            clusters=config.clusters,
+            timeout=max(256, round(TIMEOUT_S * clock_hz) // (LOOK_CLOCKS * (1 + ecp5))),
+            depth=RECEIVE_DEPTH[board.device.family],
+            registered=ecp5,
+            boot=boot is not None,
+        )
+
+    def description(self) -> Description:
+        """Return what the board tells a host."""
+        depth = RECEIVE_DEPTH[self.board.device.family]
+        clock_hz = round(self.board.clock_mhz * 1e6)
+        return Description(
+            self.config, self.board.name, clock_hz, depth - depth // BLOCKS, self.transport,
+            round(2 * clock_hz / half_bits(clock_hz, self.board.baud)) if self.transport == "uart" else 0,
+        )  # fmt: skip
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -39,28 +90,24 @@ class Top(Elaboratable):
         reset = ResetInserter(until_locked)
         # Asked for a quarter more than needed, so that the tools do not stop at just enough.
         platform.add_clock_constraint(clock, self.board.clock_mhz * 1.25e6)
-        divisor = round(self.board.clock_mhz * 1e6 / self.board.baud)
-        receiver, transmitter = UartReceiver(divisor), UartTransmitter(divisor)
-        link = FrameLink(
-            # The engine's own watchdog comes first: it knows better what is wrong.
-            timeout_bits=self.config.watchdog_bits + 1,
-            images=self.config.clusters,
-        )
-        m.submodules.receiver, m.submodules.transmitter = reset(receiver), reset(transmitter)
+        link = self.link
         m.submodules.link = reset(link)
         # Stopped as long as the link is held in reset.
         m.submodules.engine = engine = Engine(self.config)
-        uart = platform.request("uart", 0)
         m.d.comb += [
-            receiver.rx.eq(uart.rx.i),
-            uart.tx.o.eq(transmitter.tx),
             engine.run.eq(link.run),
             link.error.eq(engine.status.error),
             link.busy.eq(engine.status.busy),
             link.cycles.eq(engine.status.cycles),
         ]
-        wiring.connect(m, receiver.o, link.i)
-        wiring.connect(m, link.o, transmitter.i)
+        if self.transport == "uart":
+            self._uart(m, platform, reset)
+        else:
+            self._spi(m, platform, reset)
+        if self.boot is not None:
+            m.submodules.boot = reset(self.boot)
+            wiring.connect(m, self.boot.o, link.boot)
+            m.d.comb += link.boot_done.eq(self.boot.done)
         if self.config.activation_bits == 4:
             splitter = LaneSplitter()
             m.submodules.lane_splitter = reset(splitter)
@@ -72,3 +119,25 @@ class Top(Elaboratable):
         wiring.connect(m, engine.logits, link.logits)
         wiring.connect(m, engine.klass, link.klass)
         return m
+
+    def _uart(self, m: Module, platform: Any, reset: ResetInserter) -> None:
+        halves = half_bits(round(self.board.clock_mhz * 1e6), self.board.baud)
+        receiver, transmitter = UartReceiver(halves / 2), UartTransmitter(halves / 2)
+        m.submodules.receiver, m.submodules.transmitter = reset(receiver), reset(transmitter)
+        uart = platform.request("uart", 0)
+        m.d.comb += [receiver.rx.eq(uart.rx.i), uart.tx.o.eq(transmitter.tx)]
+        wiring.connect(m, receiver.o, self.link.i)
+        wiring.connect(m, self.link.o, transmitter.i)
+
+    def _spi(self, m: Module, platform: Any, reset: ResetInserter) -> None:
+        device = SpiDevice()
+        m.submodules.spi = reset(device)
+        pins = platform.request("spi_link", 0)
+        m.d.comb += [
+            device.sck.eq(pins.clk.i),
+            device.select.eq(pins.cs.i),
+            device.copi.eq(pins.copi.i),
+            pins.cipo.o.eq(device.cipo),
+        ]
+        wiring.connect(m, device.o, self.link.i)
+        wiring.connect(m, self.link.o, device.i)

@@ -10,7 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from bitstreams.board import Board
-from bitstreams.host import Host
+from host.protocol import Answer, FrameReader, Message, check, load_payload, pack_lanes, read_answers, request
+from hw.bus.frame_types import DIGEST_BYTES, Frame
+from hw.bus.uart import half_bits
+from hw.graph import digest
 from hw.systolic.compiler import CompiledNetwork
 from sim.monitor import TOP
 from sim.netlist import Netlist
@@ -66,17 +69,14 @@ def run_board(
     SimulatorError
         If the board does not answer, or the program does not arrive in its memory word by word.
     """
-    host = Host(compiled.network.classes, lane_bits=compiled.config.activation_bits)
-    requests = [host.load(pack_memory(compiled)), *(host.infer(compiled.pack_image(image)) for image in images)]
-    sizes = [host.load_size, *(host.answer_size for _ in images)]
-    divisor = round(board.clock_mhz * 1e6 / board.baud)
-    limit = max(map(len, requests)) * 10 * divisor + 20 * compiled.predicted_cycles + 100_000
+    requests = board_requests(compiled, images)
+    divisor = half_bits(round(board.clock_mhz * 1e6), board.baud) / 2
+    limit = int(max(map(len, requests)) * 10 * divisor) + 20 * compiled.predicted_cycles + 100_000
     simulation = compile_design(netlist.verilog, _MONITOR, cache)
     with tempfile.TemporaryDirectory(prefix="shiftforge-") as folder:
         job = Path(folder) / "job.json"
         trace = Path(folder) / "trace.txt"
-        frames = [(request.hex(), size) for request, size in zip(requests, sizes, strict=True)]
-        job.write_text(json.dumps({"frames": frames, "divisor": divisor, "limit": limit}))
+        job.write_text(json.dumps({"frames": [frame.hex() for frame in requests], "divisor": divisor, "limit": limit}))
         run_testbench(simulation, "sim.link_testbench", job, trace)
         result = job.with_suffix(".result.json")
         if not result.exists():
@@ -85,10 +85,26 @@ def run_board(
         if None in replies:
             raise SimulatorError(f"the board did not answer frame {replies.index(None)} within {limit} clocks")
         writes = list(_writes(trace, compiled))
-    host.check_load(bytes.fromhex(replies[0] or ""))
-    answers = [host.answer(bytes.fromhex(reply or "")) for reply in replies[1:]]
+    messages = [FrameReader().feed(bytes.fromhex(found or "")) for found in replies]
+    answers = board_answers(compiled, [found for part in messages for found in part])
     parts = _by_image(writes, compiled, len(images))
     return [ImageRun(a.logits, a.klass, a.cycles, part) for a, part in zip(answers, parts, strict=True)]
+
+
+def board_requests(compiled: CompiledNetwork, images: np.ndarray) -> list[bytes]:
+    """Return a load and a request for every image, as a host sends them."""
+    network, lanes = compiled.network, compiled.config.activation_bits
+    program = pack_lanes(pack_memory(compiled), lanes)
+    load = load_payload(bytes.fromhex(digest(network))[:DIGEST_BYTES], network.classes, program)
+    packed = [pack_lanes(compiled.pack_image(image), lanes) for image in images]
+    frames = [(Frame.LOAD, load), *((Frame.INFER, image) for image in packed)]
+    return [request(kind, i & 255, payload) for i, (kind, payload) in enumerate(frames)]
+
+
+def board_answers(compiled: CompiledNetwork, messages: list[Message]) -> list[Answer]:
+    """Return the answers of a load's and the images' replies; ``HostError`` if one is another one."""
+    check(messages[0], Frame.LOAD)
+    return [answer for message in messages[1:] for answer in read_answers(message, compiled.network.classes)]
 
 
 def _writes(trace: Path, compiled: CompiledNetwork) -> Iterator[tuple[int, int, int]]:

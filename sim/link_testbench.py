@@ -11,15 +11,17 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, SimTimeoutError, Timer, with_timeout
 
+from host.protocol import FrameReader
+
 PERIOD_NS = 10
 
 
 class Uart:
     """Both directions of a serial line, 8 data bits, no parity, 1 stop bit."""
 
-    def __init__(self, dut: Any, divisor: int) -> None:
+    def __init__(self, dut: Any, divisor: float) -> None:
         self.dut = dut
-        self.bit_ns = divisor * PERIOD_NS
+        self.bit_ns = round(divisor * PERIOD_NS)
 
     async def send(self, values: bytes) -> None:
         """Send bytes one after another."""
@@ -36,10 +38,12 @@ class Uart:
                 waiting += 1
             await Timer(waiting * self.bit_ns, unit="ns")
 
-    async def receive(self, count: int, limit_ns: int) -> bytes:
-        """Receive bytes; ``SimTimeoutError`` if one does not begin in time."""
-        values = []
-        for _ in range(count):
+    async def receive(self, limit_ns: int) -> bytes:
+        """Receive a frame; ``SimTimeoutError`` if a byte does not begin in time."""
+        values: list[int] = []
+        reader = FrameReader()
+        found = False
+        while not found:
             if self.dut.tx.value == 1:
                 await with_timeout(FallingEdge(self.dut.tx), limit_ns, "ns")
             await Timer(self.bit_ns * 3 // 2, unit="ns")
@@ -49,6 +53,7 @@ class Uart:
                 await Timer(self.bit_ns, unit="ns")
             assert self.dut.tx.value == 1, "a byte without its stop bit came from the board"
             values.append(value)
+            found = bool(reader.feed(bytes([value])))
         return bytes(values)
 
 
@@ -65,8 +70,8 @@ async def run_frames(dut: Any) -> None:
     dut.locked.value = 1
     await Timer(20 * PERIOD_NS, unit="ns")
     replies: list[str | None] = []
-    for request, size in job["frames"]:
-        listener = cocotb.start_soon(uart.receive(size, job["limit"] * PERIOD_NS))
+    for request in job["frames"]:
+        listener = cocotb.start_soon(uart.receive(job["limit"] * PERIOD_NS))
         await uart.send(bytes.fromhex(request))
         try:
             replies.append((await listener).hex())

@@ -61,9 +61,7 @@ class ImageRun:
 
 def pack_memory(compiled: CompiledNetwork) -> bytes:
     """Return the program in the order of the image stream while the engine is stopped: lane by lane."""
-    a, rows = compiled.config.activation_bits, compiled.config.rows
-    mask = (1 << a) - 1
-    return bytes(word >> (a * lane) & mask for word in compiled.words for lane in range(rows))
+    return compiled.pack_program()
 
 
 def compile_simulation(

@@ -1,80 +1,83 @@
-"""A small framed protocol between a byte link and an engine; ``docs/protocol.md`` describes it."""
+"""A framed protocol between a byte link and an engine; ``docs/protocol.md`` describes it."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from amaranth import Cat, Const, Module, Signal, Value
-from amaranth.hdl import ValueLike, signed
-from amaranth.lib import data, enum, stream, wiring
+from amaranth import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-REQUEST = 0xA5
-"""First byte of a request."""
+from hw.bus.frame_types import REQUEST
+from hw.bus.link_program import link_program
+from hw.bus.microcode import ADDRESS_BITS, ORDER_BITS, WORD, Condition, Kind, Order, Pointer, Source, Write
+from hw.memory.main_memory import NO_COLLISION
 
-REPLY = 0x5A
-"""First byte of a reply."""
+POLYNOMIAL = 0x1021
+"""Of CRC-16/IBM-3740."""
 
+INITIAL = 0xFFFF
+"""So that a zero at the beginning is noticed too."""
 
-class Command(enum.Enum, shape=2):  # type: ignore[call-arg]
-    """What a request wants, and what a reply is."""
-
-    LOAD = 0
-    INFER = 1
-    STATUS = 2
-    ERROR = 3
-
-
-CODES: dict[Any, int] = {
-    Command.LOAD: ord("L"),
-    Command.INFER: ord("I"),
-    Command.STATUS: ord("S"),
-    Command.ERROR: ord("E"),
-}
-"""Second byte of a request and of its reply."""
-
-
-class LinkError(enum.Enum, shape=2):  # type: ignore[call-arg]
-    """Third byte of an ``ERROR`` reply."""
-
-    COMMAND = 1
-    TIMEOUT = 2
-    ENGINE = 3
+LOGIT = data.StructLayout({"value": signed(32), "last": 1})
 
 
 class FrameLink(wiring.Component):
     """Request frames in, reply frames out; drives the engine's ``run``, ``image``, ``logits`` and ``klass``.
 
-    A request is ``A5 command length[3] payload``; ``LOAD`` fills the engine's memory and starts it, ``INFER`` sends an
-    image, ``STATUS`` asks. A frame that stops in the middle, or an image the engine does not take, is answered with
-    ``ERROR`` after ``2^timeout_bits`` clocks, and the engine is restarted: the link never hangs. Where the engine
-    itself stopped with an error, the rest of the frame is dropped, and the engine stays as it is for ``STATUS``.
+    ::
+
+                     ┌──────── microprogram ◄── conditions
+                     ▼
+          i ──┬──► source ──┬──► CRC-16 in, CRC-16 out
+              │      ▲  ▲   ├──► o
+              ▼      │  │   ▼
+            image    │  └─ cells
+                  logits, class, clocks
+
+    What the link does is a microprogram in block RAM (:mod:`hw.bus.link_program`), which moves bytes between the host,
+    a memory of cells and the engine; logic cells are what a small FPGA has least of. The cells also hold the
+    description of the board.
 
     Parameters
     ----------
-    timeout_bits : int
-        A frame is given up after ``2^timeout_bits`` clocks without progress; must be longer than an inference.
-
-    images : int
-        Images of a frame and answers of its reply, one for every cluster of the engine.
+    blob : bytes
+        Description of the board, which ends an identification.
+    clusters : int
+        Images of an inference, and answers of its reply.
+    timeout : int
+        Looks for the next byte until a frame is given up; a look takes 4 clocks and more.
+    registered : bool
+        Whether a register follows the memories' outputs; an instruction then takes two clocks.
 
     Ports
     -----
-    i, o : streams of 8 bits, in and out
+    i : stream of 8 bits, in
+    o : stream of 8 bits, out
+        ``ready``: there is room for 16 bytes more. It is looked at before every burst of fewer only.
     run, image, logits, klass, error, busy, cycles : to the engine, see :class:`~hw.systolic.engine.Engine`
+
+    Raises
+    ------
+    ValueError
+        If the description is larger than 1920 bytes.
     """
 
-    def __init__(self, timeout_bits: int = 24, images: int = 1) -> None:
-        self.timeout_bits = timeout_bits
-        self.images = images
-        logit = data.StructLayout({"value": signed(32), "last": 1})
+    def __init__(
+        self, blob: bytes = b"", *, clusters: int = 1, timeout: int = 1 << 21, registered: bool = False
+    ) -> None:
+        if len(blob) > 1920:
+            raise ValueError(f"the description of a board has at most 1920 bytes, got {len(blob)}")
+        self.registered = registered
+        self.words, self.cells, self.labels = link_program(blob, clusters=clusters, timeout=timeout)
+        self._sent = Signal(16, name="sent")
         super().__init__(
             {
                 "i": In(stream.Signature(8)),
                 "o": Out(stream.Signature(8)),
                 "run": Out(1),
                 "image": Out(stream.Signature(8)),
-                "logits": In(stream.Signature(logit)),
+                "logits": In(stream.Signature(LOGIT)),
                 "klass": In(stream.Signature(16)),
                 "error": In(3),
                 "busy": In(1),
@@ -84,169 +87,156 @@ class FrameLink(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        command = Signal(Command)
-        left = Signal(24)
-        part = Signal(2)
-        run = Signal()
-        # Whether a program was loaded, so that a restart makes sense.
-        loaded = Signal()
-        problem = Signal(LinkError, init=LinkError.COMMAND)
-        idle = Signal(self.timeout_bits + 1)
-        expired = Signal()
-        # A clock late: the way to it from the other end of a stream is long.
-        progress = Signal()
-        m.d.sync += progress.eq((self.i.valid & self.i.ready) | (self.o.valid & self.o.ready))
-        m.d.comb += [self.run.eq(run), expired.eq(idle[-1])]
-        with m.If(progress):
-            m.d.sync += idle.eq(0)
-        with m.Elif(~expired):
-            m.d.sync += idle.eq(idle + 1)
+        m.submodules.program = program = Memory(shape=WORD.size, depth=1 << ADDRESS_BITS, init=self.words)
+        fetch = program.read_port()
+        depth = max(512, 1 << (len(self.cells) - 1).bit_length())
+        m.submodules.cells = cells = Memory(shape=8, depth=depth, init=self.cells, attrs=NO_COLLISION)
+        write, read = cells.write_port(), cells.read_port()
 
-        # Whether bytes are left, known two clocks after the last one was taken: they come every fourth clock at most.
-        more = Signal()
-        took = Signal()
-        answered = Signal(range(self.images))
+        # The instruction that acts, and what its byte is. A byte's instruction acts for eight clocks.
+        word, cell = Signal(WORD), Signal(8)
+        acts, holds, started = Signal(), Signal(), Signal()
+        m.d.sync += started.eq(1)
+        if self.registered:
+            late = Signal()
+            m.d.comb += fetch.en.eq((acts & ~holds) | ~(started | late | acts))
+            m.d.sync += [late.eq(fetch.en), acts.eq(late | (acts & holds)), cell.eq(read.data)]
+            with m.If(late):
+                m.d.sync += word.eq(fetch.data)
+        else:
+            # Before it is started, the memory answers with the first instruction, which does nothing.
+            m.d.comb += [acts.eq(1), word.eq(fetch.data), cell.eq(read.data), fetch.en.eq(~holds | ~started)]
+        source = self._source(m, word.source, cell)
+
+        is_order, is_byte, is_branch = (word.kind == kind for kind in (Kind.ORDER, Kind.BYTE, Kind.BRANCH))
+        bit = Signal(3)
+        ends, works = Signal(), Signal()
+        from_host = word.source == Source.INPUT
+        m.d.comb += [
+            works.eq(is_byte & acts),
+            ends.eq(bit == 7),
+            holds.eq(is_byte & ~ends),
+            self.i.ready.eq(works & ends & from_host),
+            self.o.valid.eq(works & ends & ~from_host),
+            self.o.payload.eq(source),
+        ]
+        m.d.sync += bit.eq(bit + works)
+        order = Signal(Order)
+        with m.If(is_order & acts):
+            m.d.comb += order.eq(word.cell[:ORDER_BITS])
+        good = self._crcs(m, source, bit, works, from_host, word.source, order)
+
+        # The cells, and a byte that is one more or less on its way there.
+        pointer = Signal(range(depth))
+        address = Signal(range(depth))
+        steps, takes = (is_order & acts & (word.cell[ORDER_BITS:] == way) for way in (Pointer.STEP, Pointer.TAKE))
+        more, less = word.write == Write.MORE, word.write == Write.LESS
+        # One adder: the lowest bit is the carry into the others.
+        changed = Signal(10)
+        m.d.comb += [
+            changed.eq(Cat(more, source) + Cat(more, less.replicate(8))),
+            address.eq(Mux(is_order, pointer, word.cell)),
+            read.addr.eq(address),
+            read.en.eq(acts & ~holds),
+            write.addr.eq(address),
+            write.data.eq(changed[1:9]),
+            write.en.eq(acts & (word.write != Write.NOTHING)),
+        ]
+        with m.If(steps):
+            m.d.sync += pointer.eq(pointer + 1)
+        with m.If(takes):
+            m.d.sync += pointer.eq(source)
+
+        # The engine.
         offered = Signal()
-        m.d.sync += [more.eq(left != 0), took.eq(0), offered.eq(0)]
-
-        # What is being sent: the bytes of a word, lowest first.
-        word = Signal(32)
-        sent = Signal()
-        m.d.comb += sent.eq(self.o.valid & self.o.ready)
-        with m.Switch(part):
-            for i in range(4):
-                with m.Case(i):
-                    m.d.comb += self.o.payload.eq(word.word_select(i, 8))
-        with m.If(sent):
-            m.d.sync += part.eq(part + 1)
-
-        def send(content: Value, size: int, then: str, *, when: ValueLike = 1) -> Signal:
-            """Send ``size`` bytes, then go on; return whether this clock sends the last one."""
-            done = Signal()
-            m.d.comb += [word.eq(content), self.o.valid.eq(when), done.eq(sent & (part == size - 1))]
-            with m.If(done):
-                m.d.sync += part.eq(0)
-                m.next = then
-            return done
-
-        def give_up() -> None:
-            with m.If(expired):
-                m.d.sync += problem.eq(LinkError.TIMEOUT)
-                m.next = "ERROR"
-
-        # The engine is offered the byte where it is, until it has taken it. The link knows a clock later, so that no
-        # path leads from the engine's state through the link's.
-        handed = Signal()
-        # A stopped engine takes nothing; what is left of its image is dropped.
-        failed = Signal()
-        m.d.sync += failed.eq(self.error.any() & (command == Command.INFER))
-        taken = offered & (self.image.ready | failed)
-        m.d.sync += handed.eq(taken)
-        m.d.comb += [self.image.valid.eq(offered), self.image.payload.eq(self.i.payload), self.i.ready.eq(handed)]
-
-        with m.FSM():
-            with m.State("IDLE"):
-                m.d.comb += self.i.ready.eq(1)
-                m.d.sync += [idle.eq(0), part.eq(0), answered.eq(0)]
-                with m.If(self.i.valid & (self.i.payload == REQUEST)):
-                    m.next = "COMMAND"
-            with m.State("COMMAND"):
-                m.d.comb += self.i.ready.eq(1)
-                with m.If(self.i.valid):
-                    m.d.sync += command.eq(Command.ERROR)
-                    with m.Switch(self.i.payload):
-                        for name in (Command.LOAD, Command.INFER, Command.STATUS):
-                            with m.Case(CODES[name]):
-                                m.d.sync += command.eq(name)
-                    m.next = "LENGTH"
-                give_up()
-            with m.State("LENGTH"):
-                m.d.comb += self.i.ready.eq(1)
-                with m.If(self.i.valid):
-                    m.d.sync += [left.eq(Cat(left[8:], self.i.payload)), part.eq(part + 1)]
-                    with m.If(part == 2):
-                        m.d.sync += part.eq(0)
-                        m.next = "DISPATCH"
-                give_up()
-            with m.State("DISPATCH"):
-                with m.Switch(command):
-                    with m.Case(Command.LOAD):
-                        # Also where it was stopped: an end of running begins a new program.
-                        m.d.sync += run.eq(1)
-                        m.next = "STOP"
-                    with m.Case(Command.INFER):
-                        m.next = "FORWARD"
-                    with m.Case(Command.STATUS):
-                        m.next = "HEAD"
-                    with m.Default():
-                        m.d.sync += problem.eq(LinkError.COMMAND)
-                        m.next = "ERROR"
-            with m.State("STOP"):
+        m.d.comb += [
+            self.image.valid.eq(offered),
+            self.image.payload.eq(self.i.payload),
+            self.logits.ready.eq(order == Order.TAKE),
+            self.klass.ready.eq((order == Order.TAKE) & ~self.logits.valid),
+        ]
+        run = Signal()
+        m.d.comb += self.run.eq(run)
+        returns_to = Signal(8)
+        with m.If(self.image.ready):
+            m.d.sync += offered.eq(0)
+        with m.Switch(order):
+            with m.Case(Order.BEGIN_INPUT):
+                m.d.sync += offered.eq(0)
+            with m.Case(Order.OFFER):
+                m.d.sync += offered.eq(1)
+            with m.Case(Order.RUN):
+                m.d.sync += run.eq(1)
+            with m.Case(Order.STOP):
                 m.d.sync += run.eq(0)
-                m.next = "SETTLE"
-            with m.State("SETTLE"):
-                m.next = "FORWARD"
-            with m.State("FORWARD"):
-                # The engine computes or answers while bytes are left: the image is too long, and the engine would take
-                # the rest for the beginning of the next one.
-                surplus = (self.busy | self.logits.valid) & (command == Command.INFER)
-                m.d.sync += offered.eq(self.i.valid & more & ~taken & ~handed & ~took & ~surplus)
-                with m.If(handed):
-                    m.d.sync += [left.eq(left - 1), took.eq(1)]
-                with m.If(~more & ~took):
-                    m.next = "COMPUTE"
-                    with m.If(command == Command.LOAD):
-                        m.d.sync += [run.eq(1), loaded.eq(1)]
-                        m.next = "HEAD"
-                give_up()
-            with m.State("COMPUTE"):
-                # The reply begins when there is something to say.
-                with m.If(self.logits.valid):
-                    m.next = "HEAD"
-                with m.If(failed):
-                    m.d.sync += [problem.eq(LinkError.ENGINE), command.eq(Command.ERROR)]
-                    m.next = "HEAD"
-                give_up()
-            with m.State("HEAD"):
-                code = Signal(8)
-                with m.Switch(command):
-                    for name, value in CODES.items():
-                        with m.Case(name):
-                            m.d.comb += code.eq(value)
-                done = send(Cat(Const(REPLY, 8), code), 2, "IDLE")
-                with m.If(done):
-                    with m.Switch(command):
-                        with m.Case(Command.INFER):
-                            m.next = "LOGITS"
-                        with m.Case(Command.STATUS):
-                            m.next = "STATUS"
-                        with m.Case(Command.ERROR):
-                            m.next = "PROBLEM"
-            with m.State("STATUS"):
-                send(Cat(self.error, Const(0, 5), run), 2, "IDLE")
-            with m.State("PROBLEM"):
-                send(problem, 1, "IDLE")
-            with m.State("LOGITS"):
-                done = send(self.logits.payload.value, 4, "LOGITS", when=self.logits.valid)
-                m.d.comb += self.logits.ready.eq(done)
-                with m.If(done & self.logits.payload.last):
-                    m.next = "CLASS"
-                give_up()
-            with m.State("CLASS"):
-                done = send(self.klass.payload, 2, "CYCLES", when=self.klass.valid)
-                m.d.comb += self.klass.ready.eq(done)
-                give_up()
-            with m.State("CYCLES"):
-                # The engine ends its count some clocks after the class, long before two bytes are sent.
-                done = send(self.cycles, 4, "IDLE")
-                with m.If(done & (answered != self.images - 1)):
-                    m.d.sync += answered.eq(answered + 1)
-                    m.next = "LOGITS"
-            with m.State("ERROR"):
-                # Stop the engine for a moment: what it holds of the frame is gone.
-                m.d.sync += [command.eq(Command.ERROR), run.eq(0), part.eq(0)]
-                m.next = "RESTART"
-            with m.State("RESTART"):
-                m.d.sync += run.eq(loaded)
-                m.next = "HEAD"
+            with m.Case(Order.RETURN_TO):
+                m.d.sync += returns_to.eq(source)
+
+        # What comes next. What the source was is known in the next instruction.
+        zero, magic = Signal(), Signal()
+        with m.If(acts):
+            m.d.sync += [zero.eq(source == 0), magic.eq(source == REQUEST)]
+        conditions = {
+            Condition.HAVE: self.i.valid,
+            Condition.MAGIC: magic,
+            Condition.ZERO: zero,
+            Condition.GOOD: good,
+            Condition.ROOM: self.o.ready,
+            Condition.OFFERED: offered,
+            Condition.LOGITS: self.logits.valid,
+            Condition.LAST: self.logits.payload.last,
+            Condition.KLASS: self.klass.valid,
+            Condition.ERROR: self.error.any(),
+            Condition.BUSY: self.busy,
+            Condition.RUN: run,
+        }
+        holds_true = Signal()
+        with m.Switch(word.source):
+            for condition, value in conditions.items():
+                with m.Case(condition):
+                    m.d.comb += holds_true.eq(value)
+        following = Signal(ADDRESS_BITS)
+        m.d.comb += following.eq(word.next | (is_branch & holds_true))
+        with m.If(is_branch & (word.source == Condition.RETURN)):
+            m.d.comb += following.eq(returns_to)
+        m.d.comb += fetch.addr.eq(Mux(started, following, 0))
         return m
+
+    def _source(self, m: Module, number: Value, cell: Value) -> Signal:
+        """Return the byte that an instruction names."""
+        source = Signal(8)
+        logit, klass = self.logits.payload.value, self.klass.payload
+        bytes_: dict[int, Value] = {Source.CELL: cell, Source.INPUT: self.i.payload}
+        bytes_ |= {Source.LOGIT + i: logit.as_unsigned()[8 * i : 8 * i + 8] for i in range(4)}
+        bytes_ |= {Source.KLASS + i: klass.word_select(i, 8) for i in range(2)}
+        bytes_ |= {Source.CYCLES + i: self.cycles.word_select(i, 8) for i in range(4)}
+        bytes_ |= {Source.CRC_HIGH: self._sent[8:], Source.CRC_LOW: self._sent[:8]}
+        bytes_ |= {Source.STATE: Cat(self.error, self.run, self.busy)}
+        with m.Switch(number):
+            for case, value in bytes_.items():
+                with m.Case(case):
+                    m.d.comb += source.eq(value)
+        return source
+
+    def _crcs(self, m: Module, source: Value, bit: Value, works: Value, from_host: Value, number: Value,
+              order: Value) -> Value:  # fmt: skip
+        """Take the source's bits into the CRC of what comes, or of what goes; return whether the former is 0.
+
+        A clock late, so that not everything is on one path. The bytes of a CRC itself are not taken in.
+        """
+        received, sent = Signal(16), self._sent
+        data_bit, comes, goes = Signal(), Signal(), Signal()
+        is_crc = (number == Source.CRC_HIGH) | (number == Source.CRC_LOW)
+        m.d.sync += [
+            data_bit.eq(source[::-1].bit_select(bit, 1)),
+            comes.eq(works & from_host),
+            goes.eq(works & ~from_host & ~is_crc),
+        ]
+        for crc, moves, begins in ((received, comes, Order.BEGIN_INPUT), (sent, goes, Order.BEGIN_OUTPUT)):
+            with m.If(moves):
+                m.d.sync += crc.eq((crc << 1) ^ Mux(crc[15] ^ data_bit, POLYNOMIAL, 0))
+            with m.If(order == begins):
+                m.d.sync += crc.eq(INITIAL)
+        good = Signal()
+        m.d.comb += good.eq(received == 0)
+        return good

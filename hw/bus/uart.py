@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from amaranth import Cat, Const, Module, Signal
+from amaranth import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
 
 
-def check_divisor(divisor: int) -> None:
-    """Raise ``ValueError`` unless a bit takes 4 to 65535 clocks."""
-    if not 4 <= divisor <= 65535:
-        raise ValueError(f"a UART bit must take 4 to 65535 clocks, got {divisor}")
+def check_divisor(divisor: float) -> None:
+    """Raise ``ValueError`` unless a bit takes 4 to 65535 clocks, in halves."""
+    if not 4 <= divisor <= 65535 or 2 * divisor != int(2 * divisor):
+        raise ValueError(f"a UART bit must take 4 to 65535 clocks, or half a clock more, got {divisor}")
+
+
+def half_bits(clock_hz: int, baud: int) -> int:
+    """Return the half clocks of a bit that come closest to a baud rate."""
+    return round(2 * clock_hz / baud)
+
+
+def bit_clocks(divisor: float, left: Value) -> Value:
+    """Return the clocks of a bit, less one, where ``left`` bits are left; half a clock is one in every second bit."""
+    whole = int(divisor)
+    return Const(whole - 1) if divisor == whole else Mux(left[0], whole, whole - 1)
 
 
 class UartReceiver(wiring.Component):
@@ -19,8 +30,8 @@ class UartReceiver(wiring.Component):
 
     Parameters
     ----------
-    divisor : int
-        Clocks of a bit.
+    divisor : float
+        Clocks of a bit, in halves.
 
     Ports
     -----
@@ -32,7 +43,7 @@ class UartReceiver(wiring.Component):
     A byte is valid 9.5 bits and three clocks after the falling edge of its start bit.
     """
 
-    def __init__(self, divisor: int) -> None:
+    def __init__(self, divisor: float) -> None:
         check_divisor(divisor)
         self.divisor = divisor
         super().__init__({"rx": In(1, init=1), "o": Out(stream.Signature(8))})
@@ -41,7 +52,7 @@ class UartReceiver(wiring.Component):
         m = Module()
         rx = Signal(init=1)
         m.submodules.synchronizer = FFSynchronizer(self.rx, rx, init=1)
-        clocks = Signal(range(self.divisor + self.divisor // 2))
+        clocks = Signal(range(int(1.5 * self.divisor)))
         left = Signal(range(10))
         bits = Signal(8)
         valid = Signal()
@@ -51,11 +62,11 @@ class UartReceiver(wiring.Component):
         with m.If(left == 0):
             with m.If(~rx):
                 # From the edge to the middle of the first data bit.
-                m.d.sync += [left.eq(9), clocks.eq(self.divisor + self.divisor // 2 - 1)]
+                m.d.sync += [left.eq(9), clocks.eq(int(1.5 * self.divisor) - 1)]
         with m.Elif(clocks != 0):
             m.d.sync += clocks.eq(clocks - 1)
         with m.Else():
-            m.d.sync += [clocks.eq(self.divisor - 1), left.eq(left - 1)]
+            m.d.sync += [clocks.eq(bit_clocks(self.divisor, left)), left.eq(left - 1)]
             with m.If(left == 1):
                 # The stop bit must be high.
                 m.d.sync += valid.eq(rx)
@@ -69,8 +80,8 @@ class UartTransmitter(wiring.Component):
 
     Parameters
     ----------
-    divisor : int
-        Clocks of a bit.
+    divisor : float
+        Clocks of a bit, in halves.
 
     Ports
     -----
@@ -82,23 +93,24 @@ class UartTransmitter(wiring.Component):
     Ten bits a byte; the start bit begins one clock after the transfer.
     """
 
-    def __init__(self, divisor: int) -> None:
+    def __init__(self, divisor: float) -> None:
         check_divisor(divisor)
         self.divisor = divisor
         super().__init__({"i": In(stream.Signature(8)), "tx": Out(1, init=1)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        clocks = Signal(range(self.divisor))
+        clocks = Signal(range(int(self.divisor + 0.5)))
         left = Signal(range(11))
         bits = Signal(10, init=0x3FF)
         m.d.comb += [self.tx.eq(bits[0]), self.i.ready.eq(left == 0)]
         with m.If(left == 0):
             with m.If(self.i.valid):
                 m.d.sync += [bits.eq(Cat(Const(0, 1), self.i.payload, Const(1, 1))), left.eq(10)]
-                m.d.sync += clocks.eq(self.divisor - 1)
+                m.d.sync += clocks.eq(bit_clocks(self.divisor, Const(1)))
         with m.Elif(clocks != 0):
             m.d.sync += clocks.eq(clocks - 1)
         with m.Else():
-            m.d.sync += [bits.eq(Cat(bits[1:], Const(1, 1))), left.eq(left - 1), clocks.eq(self.divisor - 1)]
+            m.d.sync += [bits.eq(Cat(bits[1:], Const(1, 1))), left.eq(left - 1)]
+            m.d.sync += clocks.eq(bit_clocks(self.divisor, left))
         return m

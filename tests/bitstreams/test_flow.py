@@ -9,7 +9,7 @@ from bitstreams.boards import BOARDS, board_by_name
 from bitstreams.flow import _check_fits, _check_no_multiplier
 from bitstreams.synthesis import synthesis_script
 from bitstreams.toolchain import Toolchain, ToolError
-from hw.bus import FrameLink, UartReceiver, UartTransmitter
+from hw.bus import HostLink, SpiDevice, UartReceiver, UartTransmitter
 from hw.systolic.verilog import emit_verilog
 from tests.systolic.support import make_config
 
@@ -29,7 +29,7 @@ def test_the_engine_has_no_multiplier_before_anything_is_mapped(tmp_path):
     assert "$add" in kinds and "$mul" not in kinds
 
 
-@pytest.mark.parametrize("part", [FrameLink(), UartReceiver(36), UartTransmitter(36)])
+@pytest.mark.parametrize("part", [HostLink(), SpiDevice(), UartReceiver(36), UartTransmitter(13.5)])
 def test_the_link_has_no_multiplier_either(part, tmp_path):
     (tmp_path / "top.il").write_text(rtlil.convert(part))
     yosys(tmp_path, "read_rtlil top.il; proc; opt_clean; tee -q -o operators.json stat -json")

@@ -5,24 +5,16 @@ import importlib.metadata
 import pytest
 
 from bitstreams.boards import BOARDS
-from bitstreams.host import Host, HostError
 from bitstreams.toolchain import Toolchain, ToolError
 from bitstreams.top import Top
 from tests.systolic.support import make_config
 
 
 def test_a_link_carries_activations_of_4_or_8_bits():
-    with pytest.raises(HostError, match="the link carries activations of 4 or 8 bits, the engine has 5"):
-        Host(10, lane_bits=5)
     with pytest.raises(ValueError, match="the UART link carries activations of 4 or 8 bits, the engine has 5"):
         Top(BOARDS["icebreaker"], make_config(activation_bits=5))
-
-
-def test_frames_have_a_limit_and_pairs_of_small_activations():
-    with pytest.raises(HostError, match="a frame carries pairs of 4-bit activations, got 3 activations"):
-        Host(10, lane_bits=4).infer(bytes(3))
-    with pytest.raises(HostError, match="a frame carries less than 16777216 bytes, got 16777216"):
-        Host(10).infer(bytes(1 << 24))
+    with pytest.raises(ValueError, match="link 'usb' is unknown, supported are uart, spi"):
+        Top(BOARDS["icebreaker"], make_config(), link="usb")
 
 
 def test_a_tool_that_takes_too_long_is_stopped(tmp_path):

@@ -1,142 +1,285 @@
-"""Frames through the UART, the link and a small engine, pin by pin."""
+"""Frames through the link and a small engine, byte by byte."""
 
-import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from amaranth import Module
-from amaranth.hdl import Elaboratable
-from amaranth.lib import wiring
 
-from bitstreams.host import Host, HostError
-from hw.bus import FrameLink, LaneSplitter, UartReceiver, UartTransmitter
+from host.protocol import (
+    FrameReader,
+    answer_bytes,
+    check,
+    load_payload,
+    read_answers,
+    read_counters,
+    read_echo,
+    read_identity,
+    read_state,
+    request,
+)
+from hw.bus import ByteFifo, HostLink, LaneSplitter
+from hw.bus.frame_types import Frame, LinkError
 from hw.systolic.compiler import compile_network
-from hw.systolic.engine import Engine
+from hw.systolic.header_check import Error
 from hw.systolic.program import COORDINATE_BITS, Opcode, closing_word, encode, instruction_words
 from sim.runner import pack_memory
-from tests.strategies import random_images, random_network
-from tests.systolic.support import make_config, simulate
-
-DIVISOR = 4
-
-
-class Board(Elaboratable):
-    """What a board's top is, without a clock generator."""
-
-    def __init__(self, config):
-        self.receiver = UartReceiver(DIVISOR)
-        self.transmitter = UartTransmitter(DIVISOR)
-        self.link = FrameLink(timeout_bits=12, images=config.clusters)
-        self.engine = Engine(config)
-        self.splitter = LaneSplitter()
-
-    def elaborate(self, platform):
-        m = Module()
-        m.submodules += [self.receiver, self.transmitter, self.link, self.engine]
-        m.d.comb += [
-            self.engine.run.eq(self.link.run),
-            self.link.error.eq(self.engine.status.error),
-            self.link.busy.eq(self.engine.status.busy),
-            self.link.cycles.eq(self.engine.status.cycles),
-        ]
-        wiring.connect(m, self.receiver.o, self.link.i)
-        wiring.connect(m, self.link.o, self.transmitter.i)
-        if self.engine.config.activation_bits == 4:
-            m.submodules += self.splitter
-            m.d.comb += self.splitter.run.eq(self.link.run)
-            wiring.connect(m, self.link.image, self.splitter.i)
-            wiring.connect(m, self.splitter.o, self.engine.image)
-        else:
-            wiring.connect(m, self.link.image, self.engine.image)
-        wiring.connect(m, self.engine.logits, self.link.logits)
-        wiring.connect(m, self.engine.klass, self.link.klass)
-        return m
+from tests.hostile.linked_engine import LinkedEngine, tiny_network
+from tests.strategies import random_images
+from tests.systolic.support import simulate
 
 
-class Wire:
-    """Both ends of the serial line, in Amaranth's simulator."""
+class Line:
+    """The host's end of the link's streams."""
 
-    def __init__(self, ctx, dut):
-        self.ctx, self.dut = ctx, dut
+    def __init__(self, ctx, dut, pace=24):
+        self.ctx, self.dut, self.pace = ctx, dut, pace
+        self.reader, self.messages = FrameReader(), []
+
+    async def step(self):
+        self.ctx.set(self.dut.o.ready, 1)
+        *_, valid, payload = await self.ctx.tick().sample(self.dut.o.valid, self.dut.o.payload)
+        if valid:
+            self.messages += self.reader.feed(bytes([payload]))
 
     async def send(self, data):
         for byte in data:
-            for bit in [0, *(byte >> i & 1 for i in range(8)), 1]:
-                self.ctx.set(self.dut.receiver.rx, bit)
-                await self.ctx.tick().repeat(DIVISOR)
+            self.ctx.set(self.dut.i.valid, 1)
+            self.ctx.set(self.dut.i.payload, byte)
+            await self.step()
+            self.ctx.set(self.dut.i.valid, 0)
+            for _ in range(self.pace - 1):
+                await self.step()
 
-    async def receive(self, count):
-        data = []
-        for _ in range(count):
-            waited = 0
-            while self.ctx.get(self.dut.transmitter.tx):
-                await self.ctx.tick()
-                waited += 1
-                assert waited < 20000, "no answer"
-            await self.ctx.tick().repeat(DIVISOR + DIVISOR // 2)
-            byte = 0
-            for i in range(8):
-                byte |= self.ctx.get(self.dut.transmitter.tx) << i
-                await self.ctx.tick().repeat(DIVISOR)
-            data.append(byte)
-        return bytes(data)
+    async def answer(self, limit=60000):
+        for _ in range(limit):
+            if self.messages:
+                return self.messages.pop(0)
+            await self.step()
+        raise AssertionError("no answer")
+
+    async def ask(self, kind, sequence=1, payload=b""):
+        await self.send(request(kind, sequence, payload))
+        message = await self.answer()
+        assert message.sequence == sequence
+        return message
+
+    async def error(self):
+        message = await self.answer()
+        assert message.kind == Frame.ERROR and len(message.payload) == 2, message
+        return message.payload[1]
+
+
+def run(dut, body, **line):
+    async def testbench(ctx):
+        await ctx.tick().repeat(8)
+        await body(Line(ctx, dut, **line))
+
+    simulate(dut, testbench)
+
+
+@pytest.fixture(scope="module")
+def small():
+    network, compiled = tiny_network()
+    images = random_images(network, 1, 2)
+    logits = network.run(images)[network.logits.name]
+    assert logits[0].tolist() != logits[1].tolist()
+    return network, compiled, [compiled.pack_image(image) for image in images], logits.tolist()
+
+
+def load_of(network, compiled, clusters=1):
+    return load_payload(b"\1\2\3\4\5\6\7\xa5", network.classes, pack_memory(compiled), clusters)
+
+
+@pytest.mark.parametrize("registered", [False, True])
+def test_a_network_is_loaded_and_images_are_answered(small, registered):
+    network, compiled, images, logits = small
+    dut = LinkedEngine(compiled.config, registered=registered)
+
+    async def body(line):
+        message = await line.ask(Frame.INFER, 1, images[0])
+        assert message.payload == bytes([0, LinkError.NO_NETWORK])
+        state = read_state(await line.ask(Frame.LOAD, 2, load_of(network, compiled)), Frame.LOAD)
+        assert state.loaded and state.error is Error.NONE
+        identity = read_identity(await line.ask(Frame.IDENTIFY, 3))
+        assert identity.digest == b"\1\2\3\4\5\6\7\xa5" and identity.answer_bytes == answer_bytes(network.classes)
+        assert identity.description.config == compiled.config and identity.state.loaded
+        # Two images of one frame, each answered.
+        await line.send(request(Frame.INFER, 9, images[0] + images[1]))
+        for row in logits:
+            message = await line.answer()
+            (answer,) = read_answers(message, network.classes)
+            assert message.sequence == 9
+            assert answer.logits == row and answer.klass == int(np.argmax(row))
+            assert answer.cycles == compiled.predicted_cycles
+        counters = read_counters(await line.ask(Frame.COUNTERS))
+        assert (counters.cycles, counters.answered, counters.refused) == (compiled.predicted_cycles, 2, 1)
+        assert read_state(await line.ask(Frame.RESET), Frame.RESET).loaded is False
+        assert (await line.ask(Frame.INFER, 1, images[0])).payload[1] == LinkError.NO_NETWORK
+
+    run(dut, body, pace=40 if registered else 24)
+
+
+def test_what_is_wrong_is_answered_and_the_next_frame_is_right(small):
+    network, compiled, images, logits = small
+    dut = LinkedEngine(compiled.config)
+
+    async def body(line):
+        read_state(await line.ask(Frame.LOAD, 2, load_of(network, compiled)), Frame.LOAD)
+        assert (await line.ask(99, 3, b"what")).payload[1] == LinkError.TYPE
+        damaged = bytearray(request(Frame.INFER, 4, images[0]))
+        damaged[30] ^= 16
+        await line.send(damaged)
+        assert await line.error() == LinkError.CRC
+        assert read_answers(await line.ask(Frame.INFER, 5, images[1]), network.classes)[0].logits == logits[1]
+        # One byte too few, too many, a frame that stops.
+        assert (await line.ask(Frame.INFER, 6, images[0][:-1])).payload[1] == LinkError.LENGTH
+        await line.send(request(Frame.INFER, 7, images[0] + b"x"))
+        assert read_answers(await line.answer(), network.classes)[0].logits == logits[0]
+        assert await line.error() == LinkError.LENGTH
+        await line.send(request(Frame.INFER, 8, images[0])[:-5])
+        assert await line.error() == LinkError.TIMEOUT
+        # A header that lost a byte costs no other frame.
+        frame = request(Frame.STATUS, 9)
+        await line.send(frame[:6] + frame[7:] + request(Frame.INFER, 10, images[1]))
+        message = await line.answer()
+        assert message.sequence == 10 and read_answers(message, network.classes)[0].logits == logits[1]
+        assert read_counters(await line.ask(Frame.COUNTERS)).refused == 6
+
+    run(dut, body)
+
+
+def test_a_self_test_sends_back_what_it_got(small):
+    network, compiled, images, logits = small
+    dut = LinkedEngine(compiled.config)
+
+    async def body(line):
+        state, echo = read_echo(await line.ask(Frame.SELF_TEST, 1, b"\xa5\xa5\x5a\x5a"))
+        assert not state.loaded and echo == b"\xa5\xa5\x5a\x5a"
+        read_state(await line.ask(Frame.LOAD, 2, load_of(network, compiled)), Frame.LOAD)
+        state, echo = read_echo(await line.ask(Frame.SELF_TEST, 3, bytes(range(32))))
+        assert state.loaded and state.error is Error.NONE and echo == bytes(range(32))
+        assert (await line.ask(Frame.SELF_TEST, 4, bytes(33))).payload[1] == LinkError.LENGTH
+        assert read_answers(await line.ask(Frame.INFER, 5, images[1]), network.classes)[0].logits == logits[1]
+
+    run(dut, body)
+
+
+def test_a_program_that_arrives_damaged_or_not_at_all_is_not_run(small):
+    network, compiled, images, logits = small
+    dut = LinkedEngine(compiled.config)
+    whole = load_of(network, compiled)
+
+    async def body(line):
+        for size in (10, 11):
+            assert (await line.ask(Frame.LOAD, size, whole[:size])).payload == bytes([0, LinkError.LENGTH])
+        await line.send(request(Frame.LOAD, 1, whole)[:-9])
+        assert await line.error() == LinkError.TIMEOUT
+        # A host that sends a wrong program with a right CRC: the engine's own checksum.
+        wrong = bytearray(whole)
+        wrong[len(wrong) // 2] ^= 4
+        message = await line.ask(Frame.LOAD, 2, bytes(wrong))
+        assert message.payload == bytes([Error.CHECKSUM.value | 8, LinkError.ENGINE])
+        assert (await line.ask(Frame.INFER, 3, images[0])).payload[1] == LinkError.ENGINE
+        check(await line.ask(Frame.LOAD, 4, whole), Frame.LOAD)
+        assert read_answers(await line.ask(Frame.INFER, 5, images[0]), network.classes)[0].logits == logits[0]
+
+    run(dut, body)
+
+
+def test_a_program_without_an_end_is_stopped_and_the_host_told():
+    network, compiled = tiny_network()
+    config = compiled.config
+    image = compiled.pack_image(random_images(network, 1, 1)[0])
+    # In the place of the first layer a jump to itself that is never done: it counts further than the engine's counter.
+    words, size = list(compiled.program.words), instruction_words(config)
+    at = next(i for i, word in enumerate(words) if word & 15 == Opcode.INPUT and i >= size) + size
+    assert words[at] & 15 == Opcode.OPERAND
+    whole = load_of(network, compiled)
+    words[at : at + size] = encode(Opcode.LOOP, config, target=at, count=(1 << COORDINATE_BITS) - 1)
+    words[-1] = closing_word(words[:-1], config)
+    endless = load_payload(
+        bytes(8), network.classes, replace(compiled, program=replace(compiled.program, words=words)).pack_program()
+    )
+
+    async def body(line):
+        check(await line.ask(Frame.LOAD, 1, endless), Frame.LOAD)
+        for _ in range(2):
+            message = await line.ask(Frame.INFER, 2, image)
+            assert message.payload == bytes([Error.OVERDUE.value | 8 | message.payload[0] & 16, LinkError.ENGINE])
+        check(await line.ask(Frame.LOAD, 3, whole), Frame.LOAD)
+        check(await line.ask(Frame.INFER, 4, image), Frame.INFER)
+
+    run(LinkedEngine(config), body)
 
 
 def test_a_frame_has_an_image_for_every_cluster():
-    network = random_network(58)
-    config = make_config(memory_words=256, program_words=1024, clusters=2)
+    network = tiny_network()[0]
+    config = replace(tiny_network()[1].config, program_words=256, clusters=2)
     compiled = compile_network(network, config)
     images = random_images(network, 1, 4)
-    wanted = network.run(images)[network.logits.name]
-    dut = Board(config)
-    host = Host(network.classes, images=2)
+    wanted = network.run(images)[network.logits.name].tolist()
     seen = []
 
-    async def testbench(ctx):
-        wire = Wire(ctx, dut)
-        ctx.set(dut.receiver.rx, 1)
-        await ctx.tick().repeat(20)
-        await wire.send(host.load(pack_memory(compiled)))
-        host.check_load(await wire.receive(host.load_size))
-        for batch in (images[:2], images[2:]):
-            await wire.send(host.infer(b"".join(compiled.pack_image(image) for image in batch)))
-            seen.extend(host.answers(await wire.receive(host.answer_size)))
+    async def body(line):
+        check(await line.ask(Frame.LOAD, 1, load_of(network, compiled, 2)), Frame.LOAD)
+        await line.send(request(Frame.INFER, 2, b"".join(compiled.pack_image(image) for image in images)))
+        for _ in range(2):
+            seen.extend(read_answers(await line.answer(), network.classes, 2))
 
-    simulate(dut, testbench)
-    assert [answer.logits for answer in seen] == wanted.tolist()
-    assert [answer.klass for answer in seen] == np.argmax(wanted, axis=1).tolist()
+    run(LinkedEngine(config), body)
+    assert [answer.logits for answer in seen] == wanted
     assert {answer.cycles for answer in seen} == {compiled.predicted_cycles}
 
 
-def test_an_engine_of_four_bits_takes_images_of_eight():
-    network = random_network(139, bits=4, image_bits=8)
-    config = make_config(activation_bits=4, image_planes=2, memory_words=1024)
-    compiled = compile_network(network, config)
-    images = random_images(network, 1, 3)
-    assert images.max() > 15
-    wanted = network.run(images)[network.logits.name]
-    dut = Board(config)
-    host = Host(network.classes, lane_bits=4)
-    seen = []
+def test_a_boot_stream_comes_before_the_host():
+    dut = HostLink(b"", boot=True, depth=64, timeout=512)
+    stored = request(Frame.SELF_TEST, 7, b"stored")
 
     async def testbench(ctx):
-        wire = Wire(ctx, dut)
-        ctx.set(dut.receiver.rx, 1)
-        await ctx.tick().repeat(20)
-        # A frame that stops in the middle: the next one begins anew.
-        await wire.send(host.load(pack_memory(compiled))[:-10])
-        assert (await wire.receive(3))[1] == ord("E")
-        await wire.send(host.load(pack_memory(compiled)))
-        host.check_load(await wire.receive(host.load_size))
-        # This UART is far faster than a board's: the engine must have read its constants.
-        await ctx.tick().repeat(2000)
-        for image in images:
-            await wire.send(host.infer(compiled.pack_image(image)))
-            seen.append(host.answer(await wire.receive(host.answer_size)))
+        line = Line(ctx, dut)
+        await line.send(request(Frame.STATUS, 8))
+        for byte in stored:
+            ctx.set(dut.boot.valid, 1)
+            ctx.set(dut.boot.payload, byte)
+            await ctx.tick().until(dut.boot.ready)
+            ctx.set(dut.boot.valid, 0)
+        assert read_echo(await line.answer())[1] == b"stored"
+        for _ in range(200):
+            await line.step()
+        assert not line.messages
+        ctx.set(dut.boot_done, 1)
+        assert (await line.answer()).sequence == 8
 
     simulate(dut, testbench)
-    assert [answer.logits for answer in seen] == wanted.tolist()
-    assert {answer.cycles for answer in seen} == {compiled.predicted_cycles}
+
+
+@pytest.mark.parametrize("registered", [False, True])
+def test_a_queue_of_bytes_keeps_their_order_and_has_a_limit(registered):
+    dut = ByteFifo(64, registered=registered)
+    rng = np.random.default_rng(3)
+    sent, got = [], []
+
+    async def testbench(ctx):
+        for turn in range(3000):
+            # Full, then empty, then both.
+            fills = 0.9 if turn % 1000 < 300 else 0.2
+            ctx.set(dut.i.valid, int(rng.random() < fills))
+            ctx.set(dut.i.payload, int(rng.integers(256)))
+            ctx.set(dut.o.ready, int(rng.random() < 1 - fills))
+            *_, enters, value, leaves, out = await ctx.tick().sample(
+                dut.i.valid & dut.i.ready, dut.i.payload, dut.o.valid & dut.o.ready, dut.o.payload
+            )
+            if enters:
+                sent.append(value)
+            if leaves:
+                got.append(out)
+            assert len(sent) - len(got) <= dut.depth
+        assert max(0, len(sent) - len(got)) <= dut.depth
+
+    simulate(dut, testbench)
+    assert got == sent[: len(got)] and len(got) > 500
+    with pytest.raises(ValueError, match="a power of two from 32, got 48"):
+        ByteFifo(48)
 
 
 def test_the_lane_splitter_begins_anew_with_a_program():
@@ -163,100 +306,13 @@ def test_the_lane_splitter_begins_anew_with_a_program():
     assert got == [5, 10, 5, 5, 10]
 
 
-def test_the_host_packs_two_activations_a_byte():
-    host = Host(2, lane_bits=4)
-    assert host.infer(bytes([1, 2, 15, 0]))[5:] == bytes([0x21, 0x0F])
-    with pytest.raises(HostError, match="pairs of 4-bit activations, got 3"):
-        host.infer(bytes(3))
-    with pytest.raises(HostError, match="4 or 8 bits, the engine has 5"):
-        Host(2, lane_bits=5)
-
-
-def test_a_program_without_an_end_is_stopped_and_the_host_told():
-    network = random_network(58)
-    config = make_config(memory_words=1024, watchdog_bits=11)
-    compiled = compile_network(network, config)
-    image = random_images(network, 1, 1)[0]
-    whole = pack_memory(compiled)
-    # In the place of the first layer a jump to itself that is never done: it counts further than the engine's counter.
-    words, size = compiled.program.words, instruction_words(config)
-    at = next(i for i, word in enumerate(words) if word & 15 == Opcode.INPUT and i >= size) + size
-    assert words[at] & 15 == Opcode.OPERAND
-    words[at : at + size] = encode(Opcode.LOOP, config, target=at, count=(1 << COORDINATE_BITS) - 1)
-    words[-1] = closing_word(words[:-1], config)
-    endless = pack_memory(compiled)
-    dut = Board(config)
-    host = Host(network.classes)
-    seen = []
+def test_an_identification_is_longer_than_a_byte_counts():
+    dut = HostLink(bytes(range(256)) + bytes(300), depth=64, timeout=512)
 
     async def testbench(ctx):
-        wire = Wire(ctx, dut)
-        ctx.set(dut.receiver.rx, 1)
-        await ctx.tick().repeat(20)
-        await wire.send(host.load(endless))
-        host.check_load(await wire.receive(host.load_size))
-        await wire.send(host.infer(compiled.pack_image(image)))
-        assert await wire.receive(3) == b"\x5aE\x03"
-        await wire.send(host.status())
-        assert await wire.receive(4) == b"\x5aS\x05\x01"
-        # A stopped engine says so again, and swallows the image.
-        await wire.send(host.infer(compiled.pack_image(image)))
-        assert await wire.receive(3) == b"\x5aE\x03"
-        await wire.send(host.load(whole))
-        host.check_load(await wire.receive(host.load_size))
-        await wire.send(host.infer(compiled.pack_image(image)))
-        seen.append(host.answer(await wire.receive(host.answer_size)).logits)
+        message = await Line(ctx, dut).ask(Frame.IDENTIFY, 1)
+        assert message.payload == bytes(12) + bytes(range(256)) + bytes(300)
 
     simulate(dut, testbench)
-    assert seen == network.run(image[None])[network.logits.name].tolist()
-
-
-def test_a_network_is_loaded_images_are_answered_and_errors_do_not_hang():
-    network = random_network(58)
-    config = make_config(memory_words=1024)
-    compiled = compile_network(network, config)
-    images = random_images(network, 1, 3)
-    wanted = network.run(images)[network.logits.name]
-    dut = Board(config)
-    host = Host(network.classes)
-    seen = []
-
-    async def testbench(ctx):
-        wire = Wire(ctx, dut)
-        send, receive = wire.send, wire.receive
-        ctx.set(dut.receiver.rx, 1)
-        await ctx.tick().repeat(20)
-        # A program that stops in the middle, the right one, one with a wrong bit, and the right one again.
-        memory = pack_memory(compiled)
-        await send(host.load(memory)[:50])
-        assert (await receive(3))[:3] == b"\x5aE\x02"
-        await send(host.load(memory))
-        host.check_load(await receive(host.load_size))
-        await send(host.status())
-        assert await receive(4) == b"\x5aS\x00\x01"
-        wrong = bytearray(memory)
-        wrong[len(memory) // 2] ^= 4
-        await send(host.load(bytes(wrong)))
-        host.check_load(await receive(host.load_size))
-        await send(host.status())
-        assert await receive(4) == b"\x5aS\x04\x01"
-        await send(host.load(memory))
-        host.check_load(await receive(host.load_size))
-        for image in images:
-            await send(host.infer(compiled.pack_image(image)))
-            seen.append(host.answer(await receive(host.answer_size)))
-        # Garbage, an unknown command, and an image that stops in the middle.
-        await send(b"\x00\x13" + b"\xa5?" + struct.pack("<I", 0)[:3])
-        assert (await receive(3))[:3] == b"\x5aE\x01"
-        await send(host.infer(compiled.pack_image(images[0]))[:6])
-        assert (await receive(3))[:3] == b"\x5aE\x02"
-        await send(host.infer(compiled.pack_image(images[2])))
-        seen.append(host.answer(await receive(host.answer_size)))
-        await send(host.status())
-        assert await receive(4) == b"\x5aS\x00\x01"
-
-    simulate(dut, testbench)
-    for answer, row in zip(seen, [*wanted, wanted[2]], strict=True):
-        assert answer.logits == row.tolist()
-        assert answer.klass == int(np.argmax(row))
-        assert answer.cycles == compiled.predicted_cycles
+    with pytest.raises(ValueError, match="at most 1920 bytes, got 2000"):
+        HostLink(bytes(2000))

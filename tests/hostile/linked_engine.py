@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import struct
 import subprocess
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from amaranth.back import verilog
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from bitstreams.host import Host
-from hw.bus import FrameLink
+from host.protocol import answer_bytes, load_payload, reply, request
+from hw.bus import HostLink
+from hw.bus.description import Description
+from hw.bus.frame_types import Frame
 from hw.graph import Network
 from hw.systolic.compiler import CompiledNetwork, compile_network
 from hw.systolic.config import EngineConfig
@@ -24,8 +27,13 @@ from tests.strategies import random_images, random_network
 from tests.systolic.support import make_config
 
 HARNESS = Path(__file__).parent / "link_harness.cpp"
-TIMEOUT_BITS = 9
-"""Of the link: longer than the engine's watchdog."""
+TIMEOUT = 512
+"""Of the link, in looks for a byte."""
+
+DEPTH = 1024
+"""Of the queue from the host."""
+
+DIGEST = b"tinynet\0"
 
 
 class LinkedEngine(wiring.Component):
@@ -36,8 +44,11 @@ class LinkedEngine(wiring.Component):
     i, o : streams of 8 bits, in and out
     """
 
-    def __init__(self, config: EngineConfig) -> None:
-        self.link = FrameLink(timeout_bits=TIMEOUT_BITS)
+    def __init__(self, config: EngineConfig, *, registered: bool = False) -> None:
+        description = Description(config, "test", 1_000_000, DEPTH - DEPTH // 16)
+        self.link = HostLink(
+            description.to_bytes(), timeout=TIMEOUT, clusters=config.clusters, depth=DEPTH, registered=registered
+        )
         self.engine = Engine(config)
         super().__init__({"i": In(stream.Signature(8)), "o": Out(stream.Signature(8))})
 
@@ -69,21 +80,26 @@ def tiny_network() -> tuple[Network, CompiledNetwork]:
     return network, compile_network(network, config)
 
 
+def load_request(sequence: int = 1) -> bytes:
+    """Return the request that loads the program."""
+    network, compiled = tiny_network()
+    return request(Frame.LOAD, sequence, load_payload(DIGEST, network.classes, pack_memory(compiled)))
+
+
 def exchanges(count: int = 4) -> tuple[bytes, list[tuple[bytes, bytes]]]:
     """Return the request that loads the program, and (request, reply) of some images."""
     network, compiled = tiny_network()
-    host = Host(network.classes)
     images = random_images(network, 1, count)
     logits = network.run(images)[network.logits.name]
     found = []
-    for image, row in zip(images, logits, strict=True):
-        answer = row.astype("<i4").tobytes() + int(np.argmax(row)).to_bytes(2, "little")
-        reply = b"\x5aI" + answer + compiled.predicted_cycles.to_bytes(4, "little")
-        found.append((host.infer(compiled.pack_image(image)), reply))
-    return host.load(pack_memory(compiled)), found
+    for i, (image, row) in enumerate(zip(images, logits, strict=True)):
+        answer = row.astype("<i4").tobytes() + struct.pack("<HI", int(np.argmax(row)), compiled.predicted_cycles)
+        assert len(answer) == answer_bytes(network.classes)
+        found.append((request(Frame.INFER, 16 + i, compiled.pack_image(image)), reply(Frame.INFER, 16 + i, answer)))
+    return load_request(), found
 
 
-def compile_harness(folder: Path, text: str | None = None) -> Path:
+def compile_harness(folder: Path, text: str | None = None, *, registered: bool = False) -> Path:
     """Compile the link, the engine and the harness; return the program.
 
     Parameters
@@ -92,9 +108,12 @@ def compile_harness(folder: Path, text: str | None = None) -> Path:
         Where it is compiled.
     text : str or None
         Verilog instead of the one of :class:`LinkedEngine`.
+    registered : bool
+        Whether the link has registers behind its memories.
     """
     if text is None:
-        text = verilog.convert(LinkedEngine(tiny_network()[1].config), name="linked_engine", emit_src=False)
+        design = LinkedEngine(tiny_network()[1].config, registered=registered)
+        text = verilog.convert(design, name="linked_engine", emit_src=False)
     (folder / "linked_engine.v").write_text(text)
     command = [
         "verilator", "--cc", "--exe", "--build", "-O3", "--x-initial", "fast", "--x-assign", "fast",

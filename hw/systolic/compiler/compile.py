@@ -54,6 +54,12 @@ class CompiledNetwork:
         """Names of the tensors that the engine stores, the image included; shifts are addresses only."""
         return [name for name in self.network.tensors if name not in views(self.network)]
 
+    def pack_program(self) -> bytes:
+        """Return the program in the order of the image stream while the engine is stopped: lane by lane."""
+        bits, rows = self.config.activation_bits, self.config.rows
+        mask = (1 << bits) - 1
+        return bytes(word >> bits * lane & mask for word in self.words for lane in range(rows))
+
     def pack_image(self, image: np.ndarray) -> bytes:
         """Return an image (channels, height, width) in the order of the image stream, an activation a byte."""
         layout = self.layouts[self.network.input]

@@ -1,0 +1,163 @@
+"""``shiftforge run``."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli.console import console, data_folder, fails_clearly
+
+PROGRESS_FROM = 200
+"""Images from which on progress is shown."""
+
+
+@fails_clearly
+def run(
+    images: Annotated[
+        list[str] | None, typer.Argument(help="pictures, .npy files of stored numbers, or the name of a data set")
+    ] = None,
+    port: Annotated[str, typer.Option(help="/dev/ttyUSB1, an URL of pyserial, ftdi://… or spi:PATH")] = "",
+    network: Annotated[Path | None, typer.Option(help="a .s3net file, which is loaded first")] = None,
+    baud: Annotated[int | None, typer.Option(min=1, help="of a serial port; by default 3 and 1 Mbaud")] = None,
+    samples: Annotated[int, typer.Option(min=1, help="test images of a data set")] = 100,
+    self_test: Annotated[bool, typer.Option("--self-test", help="run a small random network first")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print a JSON object instead of text")] = False,
+) -> None:
+    """Classify images on a board.
+
+    Example: shiftforge run --port /dev/ttyUSB1 --network examples/digits.s3net digits --samples 20
+    """
+    if not port:
+        raise ValueError("say where the board is, for example: shiftforge run --port /dev/ttyUSB1")
+    if images and network is None:
+        raise ValueError("say which network to load, for example: --network examples/digits.s3net")
+    from hw.graph import load
+
+    graph = load(network) if network is not None else None
+    pictures, names, labels = (None, [], None) if graph is None else _images(graph, images or [], samples)
+    from host.device import connect
+
+    with connect(port, baud=baud) as device:
+        about = device.identity.description
+        found: dict[str, Any] = {"board": about.board, "link": about.link, "baud": about.baud}
+        if self_test:
+            found["self_test_logits_equal"] = device.self_test()
+            if not as_json:
+                console.print(f"self-test: {found['self_test_logits_equal']} logits equal to the reference")
+        if graph is None or pictures is None or not len(pictures):
+            _print(found, as_json, f"{about.board}: {device.status()}")
+            return
+        device.load(graph)
+        start = time.monotonic()
+        if as_json or len(pictures) < PROGRESS_FROM:
+            result = device.infer(pictures)
+        else:
+            from rich.progress import Progress
+
+            with Progress(console=console, transient=True) as bar:
+                task = bar.add_task(graph.name, total=len(pictures))
+                result = device.infer(pictures, lambda done: bar.update(task, completed=done))
+        seconds = time.monotonic() - start
+        limit, resent = device.limit(), device.resent
+    confidence = _softmax(result.logits, graph.logits.exponent)
+    found |= {"network": graph.name, "seconds": round(seconds, 4), "limit": limit, "frames_sent_again": resent}
+    found["images"] = [
+        {"image": name, "class": int(k), "confidence": round(float(c), 6), "logits": row.tolist(), "clocks": int(n)}
+        for name, k, c, row, n in zip(
+            names, result.classes, confidence, result.logits, result.cycles, strict=True
+        )
+    ]  # fmt: skip
+    if labels is not None:
+        found["right"] = int((result.classes == labels).sum())
+    if as_json:
+        print(json.dumps(found))
+        return
+    if labels is None:
+        for entry in found["images"]:
+            console.print(f"{entry['image']}: class {entry['class']}, confidence {entry['confidence']:.1%}")
+    else:
+        console.print(f"{found['right']} of {len(labels)} test images right")
+    again = f", {resent} frames sent again" if resent else ""
+    console.print(f"{len(pictures)} images in {seconds:.3g} s ({len(pictures) / seconds:,.0f}/s{again}); {limit}")
+
+
+def _print(found: dict[str, Any], as_json: bool, text: str) -> None:
+    if as_json:
+        print(json.dumps(found))
+    else:
+        console.print(text)
+
+
+def _softmax(logits: Any, exponent: int) -> Any:
+    """Return the largest class's share: logits are in units of ``2^-exponent``."""
+    import numpy as np
+
+    scaled = logits.astype(np.float64) * 2.0**-exponent
+    return 1 / np.exp(scaled - scaled.max(axis=1, keepdims=True)).sum(axis=1)
+
+
+def _images(graph: Any, given: list[str], samples: int) -> tuple[Any, list[str], Any]:
+    """Return stored numbers (n, channels, height, width), a name for each, and the classes of a data set."""
+    import numpy as np
+
+    tensor = graph.tensor(graph.input)
+    if len(given) == 1 and not Path(given[0]).exists() and Path(given[0]).suffix == "":
+        from s3train.data import load_data
+
+        data = load_data(given[0], data_folder())
+        stored, classes = data.test(0, min(samples, data.test_count))
+        _fits(tensor, tuple(stored.shape[1:]), given[0])
+        return stored.numpy(), [f"{given[0]} {i}" for i in range(len(stored))], classes.numpy()
+    parts, names = [], []
+    for name in given:
+        part = _array(Path(name)) if Path(name).suffix == ".npy" else _picture(Path(name), tensor)
+        _fits(tensor, part.shape[1:], name)
+        if part.size and int(part.max()) > tensor.maximum:
+            raise ValueError(f"{name}: has the value {int(part.max())}, the network takes 0 to {tensor.maximum}")
+        parts.append(part)
+        names += [name] if len(part) == 1 else [f"{name} {i}" for i in range(len(part))]
+    return (np.concatenate(parts) if parts else None), names, None
+
+
+def _fits(tensor: Any, shape: tuple[int, ...], name: str) -> None:
+    if tuple(shape) != tensor.shape:
+        raise ValueError(f"{name}: an image of {tuple(shape)}, the network takes {tensor.shape}")
+
+
+def _array(path: Path) -> Any:
+    import numpy as np
+
+    try:
+        found = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(f"{path}: not an array of numpy ({error})") from error
+    found = found[None] if getattr(found, "ndim", 0) == 3 else found
+    if getattr(found, "ndim", 0) != 4 or found.dtype != np.uint8:
+        raise ValueError(f"{path}: must be uint8 (images, channels, height, width) or one image of it")
+    return found
+
+
+def _picture(path: Path, tensor: Any) -> Any:
+    """Read a picture as it is stored: grey or colour, resized, its bytes scaled to the tensor's bits."""
+    import numpy as np
+    from PIL import Image, UnidentifiedImageError
+
+    if tensor.channels not in (1, 3) or tensor.zero_point:
+        raise ValueError(f"{path}: the network takes {tensor.shape} numbers, which no picture is; give a .npy file")
+    try:
+        with Image.open(path) as image:
+            mode = "L" if tensor.channels == 1 else "RGB"
+            pixels = np.asarray(image.convert(mode).resize((tensor.width, tensor.height)), np.uint8)
+    except FileNotFoundError:
+        raise
+    except (OSError, UnidentifiedImageError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{path}: not a picture that can be read ({error})") from error
+    planes = pixels.reshape(tensor.height, tensor.width, tensor.channels).transpose(2, 0, 1)
+    # A network of fewer bits than a byte counts in its own steps: digits' pixels are 0 to 16.
+    return (planes.astype(np.uint16) >> 8 - tensor.bits).astype(np.uint8)[None]
