@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from amaranth import Module, Signal
-from amaranth.build import Resource
+from amaranth.build import Attrs, Pins, PinsN, Resource, Subsignal
 
 from bitstreams.pll import Setting, add_ecp5_pll, add_ice40_pll, fastest_setting
 from hw.devices import Device, Family
@@ -16,6 +16,21 @@ from hw.devices import Device, Family
 def openfpgaloader(board: str, *options: str) -> tuple[str, ...]:
     """Return the command of openFPGALoader that writes the flash of a board of its list."""
     return ("openfpgaloader-cli", "-b", board, *options, "-f", "-o", "{address}", "{file}")
+
+
+def spi_link(
+    cs: str, copi: str, cipo: str, clk: str, attrs: Attrs, conn: tuple[str, int | str] | None = None
+) -> Resource:
+    """Return the pins of a host's SPI; on a Pmod connector they are 1 to 4."""
+    return Resource(
+        "spi_link",
+        0,
+        Subsignal("cs", PinsN(cs, dir="i", conn=conn)),
+        Subsignal("copi", Pins(copi, dir="i", conn=conn)),
+        Subsignal("cipo", Pins(cipo, dir="o", conn=conn)),
+        Subsignal("clk", Pins(clk, dir="i", conn=conn)),
+        attrs,
+    )
 
 
 @dataclass(frozen=True)
@@ -46,6 +61,8 @@ class Board:
         What a user has to connect, or nothing.
     loader : tuple of str
         The command that writes a ``{file}`` to the flash, at an ``{address}`` where it can.
+    flash : int
+        Number of the flash among the platform's resources ``spi_flash_1x``.
     """
 
     name: str
@@ -60,12 +77,19 @@ class Board:
     resources: tuple[Resource, ...] = ()
     note: str = ""
     loader: tuple[str, ...] = ()
+    flash: int = 0
 
     def make_platform(self) -> Any:
         """Return a platform with everything that the top level asks for."""
         platform = self.platform()
         platform.add_resources(self.resources)
         return platform
+
+    def check_link(self, link: str) -> None:
+        """Raise ``ValueError`` if the board has no pins for a link, ``uart`` or ``spi``."""
+        name = {"uart": "uart", "spi": "spi_link"}[link]
+        if (name, 0) not in self.make_platform().resources:
+            raise ValueError(f"{self.title} has no pins for the link {link}; shiftforge boards lists what there is")
 
     @property
     def oscillator_mhz(self) -> float:

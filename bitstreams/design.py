@@ -8,10 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bitstreams.board import Board
+from bitstreams.flash import NETWORK_ADDRESS
+from bitstreams.stored import StoredNetwork
 from bitstreams.toolchain import Toolchain
-from bitstreams.top import Top
+from bitstreams.top import Top, Transport
+from hw.bus import FlashReader
+from hw.bus.frame_types import REQUEST
 from hw.devices import Family
-from hw.systolic.config import EngineConfig
+from hw.systolic.config import EngineConfig, MemoryKind
 
 
 @dataclass(frozen=True)
@@ -31,10 +35,30 @@ class BoardDesign:
     pins: str
 
 
-def board_design(board: Board, config: EngineConfig) -> BoardDesign:
-    """Return what Yosys and nextpnr read."""
+def board_top(
+    board: Board, config: EngineConfig, *, link: Transport = "uart", stored: StoredNetwork | None = None
+) -> Top:
+    """Return a board's top level: with SPRAM the network comes from the flash, else the bitstream may bring it."""
+    spram = config.memory is MemoryKind.SPRAM
+    boot = FlashReader(NETWORK_ADDRESS, begins=REQUEST) if spram else None
+    return Top(board, config, link=link, boot=boot, stored=None if spram else stored)
+
+
+def board_design(
+    board: Board, config: EngineConfig, *, link: Transport = "uart", stored: StoredNetwork | None = None
+) -> BoardDesign:
+    """Return what Yosys and nextpnr read; see :func:`board_top`.
+
+    Raises
+    ------
+    ValueError
+        If the board has no pins for the link.
+    """
+    board.check_link(link)
     with _quiet_tools():
-        plan = board.make_platform().build(Top(board, config), do_build=False, build_dir="build")
+        plan = board.make_platform().build(
+            board_top(board, config, link=link, stored=stored), do_build=False, build_dir="build"
+        )
     pins_name = "top.pcf" if board.device.family is Family.ICE40 else "top.lpf"
     return BoardDesign(_text(plan.files["top.il"]), pins_name, _text(plan.files[pins_name]))
 

@@ -18,8 +18,10 @@ from typing import Any
 
 from bitstreams.board import Board
 from bitstreams.design import board_design
+from bitstreams.stored import StoredNetwork
 from bitstreams.synthesis import synthesis_key, synthesise
 from bitstreams.toolchain import Toolchain, ToolError
+from bitstreams.top import Transport
 from hw.devices import Family
 from hw.systolic.config import EngineConfig
 from hw.whole_file import whole_file
@@ -75,6 +77,8 @@ def build_board(
     *,
     seeds: Sequence[int] = (1, 2, 3),
     dsp: bool = False,
+    link: Transport = "uart",
+    network: StoredNetwork | None = None,
     toolchain: Toolchain | None = None,
     report: Report = lambda message: None,
 ) -> BoardResult:
@@ -94,6 +98,8 @@ def build_board(
         Seeds of the placement, run side by side.
     dsp : bool
         For a rival with multipliers: whether they are the chip's, or tables.
+    link, network
+        What carries the host's bytes, and the network that the bitstream brings; as of :class:`~bitstreams.top.Top`.
     toolchain : Toolchain or None
         The tools.
     report : callable
@@ -105,7 +111,7 @@ def build_board(
         If the engine does not fit the device, or a tool fails.
     """
     tools = toolchain or Toolchain()
-    design = board_design(board, config)
+    design = board_design(board, config, link=link, stored=network)
     nextpnr = f"nextpnr-{board.device.family.value}"
     pack = "icepack" if board.device.family is Family.ICE40 else "ecppack"
     key = _digest(

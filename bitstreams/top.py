@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from amaranth import Module, ResetInserter
+from amaranth import Cat, Module, ResetInserter, Signal
 from amaranth.hdl import Elaboratable
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Component
 
 from bitstreams.board import Board
-from hw.bus import HostLink, LaneSplitter, SpiDevice, UartReceiver, UartTransmitter
+from bitstreams.indicators import add_lamps
+from bitstreams.stored import StoredNetwork
+from hw.bus import FlashReader, HostLink, LaneSplitter, SpiDevice, UartReceiver, UartTransmitter
 from hw.bus.byte_fifo import BLOCKS
 from hw.bus.description import Description
 from hw.bus.uart import half_bits
@@ -43,7 +45,10 @@ class Top(Elaboratable):
         What carries the bytes. The pins are the platform's resource ``uart``, or ``spi_link`` with ``clk``, ``cs``,
         ``copi`` and ``cipo``.
     boot : component or None
-        What is read before the host: has a stream ``o`` of 8 bits with requests, and ``done``.
+        What is read before the host: has a stream ``o`` of 8 bits with requests, and ``done``. A
+        :class:`~hw.bus.FlashReader` gets the pins of the board's flash.
+    stored : StoredNetwork or None
+        A network that is there after configuration; only where the bitstream can initialise the memory.
 
     Raises
     ------
@@ -52,7 +57,13 @@ class Top(Elaboratable):
     """
 
     def __init__(
-        self, board: Board, config: EngineConfig, *, link: Transport = "uart", boot: Component | None = None
+        self,
+        board: Board,
+        config: EngineConfig,
+        *,
+        link: Transport = "uart",
+        boot: Component | None = None,
+        stored: StoredNetwork | None = None,
     ) -> None:
         if config.activation_bits not in (4, 8):
             raise ValueError(
@@ -64,6 +75,7 @@ class Top(Elaboratable):
         self.config = config
         self.transport = link
         self.boot = boot
+        self.stored = stored
         ecp5 = board.device.family is Family.ECP5
         clock_hz = round(board.clock_mhz * 1e6)
         self.link = HostLink(
@@ -73,6 +85,7 @@ class Top(Elaboratable):
             depth=RECEIVE_DEPTH[board.device.family],
             registered=ecp5,
             boot=boot is not None,
+            prefix=stored.prefix if stored else b"",
         )
 
     def description(self) -> Description:
@@ -93,7 +106,7 @@ class Top(Elaboratable):
         link = self.link
         m.submodules.link = reset(link)
         # Stopped as long as the link is held in reset.
-        m.submodules.engine = engine = Engine(self.config)
+        m.submodules.engine = engine = Engine(self.config, self.stored.words if self.stored else ())
         m.d.comb += [
             engine.run.eq(link.run),
             link.error.eq(engine.status.error),
@@ -108,6 +121,9 @@ class Top(Elaboratable):
             m.submodules.boot = reset(self.boot)
             wiring.connect(m, self.boot.o, link.boot)
             m.d.comb += link.boot_done.eq(self.boot.done)
+            if isinstance(self.boot, FlashReader):
+                self._flash(m, platform, self.boot)
+        add_lamps(m, platform, link.run, engine.status.error.as_value().any())
         if self.config.activation_bits == 4:
             splitter = LaneSplitter()
             m.submodules.lane_splitter = reset(splitter)
@@ -119,6 +135,19 @@ class Top(Elaboratable):
         wiring.connect(m, engine.logits, link.logits)
         wiring.connect(m, engine.klass, link.klass)
         return m
+
+    def _flash(self, m: Module, platform: Any, reader: FlashReader) -> None:
+        pins = platform.request("spi_flash_1x", self.board.flash)
+        # A load begins with a short run; only one that lasts means that the network is there.
+        lasts = Signal(4)
+        m.d.sync += lasts.eq(Cat(self.link.run, lasts))
+        m.d.comb += [
+            pins.cs.o.eq(~reader.cs_n),
+            pins.clk.o.eq(reader.sclk),
+            pins.copi.o.eq(reader.copi),
+            reader.cipo.eq(pins.cipo.i),
+            reader.stop.eq(lasts.all()),
+        ]
 
     def _uart(self, m: Module, platform: Any, reset: ResetInserter) -> None:
         halves = half_bits(round(self.board.clock_mhz * 1e6), self.board.baud)

@@ -167,23 +167,48 @@ class Device:
         NetworkError
             If the file is no network.
         """
+        graph, compiled = self._compile(network)
+        program = pack_lanes(compiled.pack_program(), compiled.config.activation_bits)
+        name = bytes.fromhex(digest(graph))[:DIGEST_BYTES]
+        self._compiled, self._compute_s = None, 0.0
+        payload = load_payload(name, graph.classes, program, compiled.config.clusters)
+        read_state(self._ask(Frame.LOAD, payload), Frame.LOAD)
+        self._has(compiled)
+        return graph
+
+    def use(self, network: Network | str | os.PathLike[str]) -> Network:
+        """Use the network that the board has already, from its flash or its bitstream; compared by digest.
+
+        Raises
+        ------
+        HostError
+            If the board has another one, or none that runs.
+        NetworkError
+            If the file is no network.
+        """
+        graph, compiled = self._compile(network)
+        about = self.identify()
+        if not about.state.loaded or about.digest != bytes.fromhex(digest(graph))[:DIGEST_BYTES]:
+            has = f"the network {about.digest.hex()}" if about.state.loaded else "no network"
+            raise HostError(f"{self._transport.name}: the board has {has}, not {graph.name}; load it")
+        self._has(compiled)
+        return graph
+
+    def _compile(self, network: Network | str | os.PathLike[str]) -> tuple[Network, CompiledNetwork]:
         graph = network if isinstance(network, Network) else load(Path(network))
         config = self._identity.description.config
         try:
-            compiled = compile_network(graph, config)
+            return graph, compile_network(graph, config)
         except CompileError as error:
             board = self._identity.description.board
             raise HostError(
                 f"{graph.name} does not fit the engine of {board} ({config.rows} x {config.cols} cells, weights "
                 f"{config.alphabet}): {error}"
             ) from error
-        program = pack_lanes(compiled.pack_program(), config.activation_bits)
-        name = bytes.fromhex(digest(graph))[:DIGEST_BYTES]
-        self._compiled, self._compute_s = None, 0.0
-        read_state(self._ask(Frame.LOAD, load_payload(name, graph.classes, program, config.clusters)), Frame.LOAD)
+
+    def _has(self, compiled: CompiledNetwork) -> None:
         self._compiled = compiled
         self._compute_s = 2 * compiled.predicted_cycles / self._identity.description.clock_hz
-        return graph
 
     def infer(self, images: NDArray[np.uint8], progress: Progress = lambda done: None) -> Inference:
         """Classify images.

@@ -21,6 +21,7 @@ from amaranth.hdl import Elaboratable
 
 from bitstreams.board import Board
 from bitstreams.clocking import add_domain
+from hw.bus.uart import half_bits
 from sim.verilator import SimulatorError, environment, simulator_version
 
 HARNESS = Path(__file__).with_suffix(".cpp")
@@ -42,10 +43,11 @@ class Pins:
         self.flash_cs_n, self.spi_cs_n = Signal(name="flash_cs_n"), Signal(name="spi_cs_n")
         self.wires = {
             "uart": inputs("rx", "tx"),
-            "spi_flash": inputs("cs", "clk", "copi", "cipo"),
+            "spi_flash_1x": inputs("cs", "clk", "copi", "cipo"),
             "spi_link": inputs("cs", "clk", "copi", "cipo"),
         }
-        for device, short in (("spi_flash", "flash"), ("spi_link", "spi")):
+        self.resources = {("led", 0), ("led", 1)}
+        for device, short in (("spi_flash_1x", "flash"), ("spi_link", "spi")):
             for pin, signal in self.wires[device].items():
                 signal.name = f"{short}_{'sclk' if pin == 'clk' else pin}"
 
@@ -93,7 +95,7 @@ class _Model(Elaboratable):
         pins = self.pins
         m.submodules.top = self.top.elaborate(pins)  # type: ignore[attr-defined]
         m.d.comb += [
-            pins.flash_cs_n.eq(~pins.wires["spi_flash"]["cs"]),
+            pins.flash_cs_n.eq(~pins.wires["spi_flash_1x"]["cs"]),
             pins.wires["spi_link"]["cs"].eq(~pins.spi_cs_n),
         ]
         return m
@@ -136,7 +138,7 @@ def compile_board(top: Elaboratable, cache: Path) -> Path:
         command = [
             "verilator", "--cc", "--exe", "--build", "-j", "2", "-O3", "--x-assign", "unique", "--x-initial", "unique",
             "-Wno-fatal", "-Wno-lint", "-Wno-style", "--top-module", NAME, "--Mdir", "made", "-MAKEFLAGS",
-            "OPT_FAST=-O2", "-MAKEFLAGS", "OPT_GLOBAL=-O1", "board.v", "models.v", str(HARNESS.resolve()),
+            "OPT_FAST=-O1", "-MAKEFLAGS", "OPT_GLOBAL=-O1", "board.v", "models.v", str(HARNESS.resolve()),
         ]  # fmt: skip
         done = subprocess.run(command, cwd=work, env=env, capture_output=True, text=True, check=False)
         if done.returncode:
@@ -146,6 +148,11 @@ def compile_board(top: Elaboratable, cache: Path) -> Path:
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return program
+
+
+def half_clocks(board: Board, link: Link) -> int:
+    """Return the half clocks of a bit of a board's UART, or of half the fastest SPI clock."""
+    return half_bits(round(board.clock_mhz * 1e6), board.baud) if link == "uart" else 6
 
 
 @dataclass

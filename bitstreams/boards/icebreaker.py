@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from amaranth.build import Attrs
 from amaranth_boards.icebreaker import ICEBreakerPlatform
 
-from bitstreams.board import Board, openfpgaloader
+from bitstreams.board import Board, openfpgaloader, spi_link
 from hw.devices import UP5K
 
 ICEBREAKER = Board(
@@ -16,5 +17,6 @@ ICEBREAKER = Board(
     pll_pad=True,
     clock_mhz=40.5,
     nextpnr=("--up5k", "--package", "sg48"),
+    resources=(spi_link("1", "2", "3", "4", Attrs(IO_STANDARD="SB_LVCMOS"), ("pmod", 0)),),
     loader=openfpgaloader("ice40_generic"),
 )

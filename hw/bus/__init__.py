@@ -1,10 +1,20 @@
 """Links between an engine and a host."""
 
 from hw.bus.byte_fifo import ByteFifo
+from hw.bus.flash_reader import FlashReader
 from hw.bus.frame_link import FrameLink
 from hw.bus.host_link import HostLink
 from hw.bus.lane_splitter import LaneSplitter
 from hw.bus.spi_device import SpiDevice
 from hw.bus.uart import UartReceiver, UartTransmitter
 
-__all__ = ["ByteFifo", "FrameLink", "HostLink", "LaneSplitter", "SpiDevice", "UartReceiver", "UartTransmitter"]
+__all__ = [
+    "ByteFifo",
+    "FlashReader",
+    "FrameLink",
+    "HostLink",
+    "LaneSplitter",
+    "SpiDevice",
+    "UartReceiver",
+    "UartTransmitter",
+]

@@ -16,12 +16,16 @@ CLOCKS_A_BIT = 4
 class FlashReader(wiring.Component):
     """Reads a flash from one address on until it is told to stop, or has read as much as there can be.
 
+    A flash whose first byte there is another than expected holds nothing for it, and is left alone at once.
+
     SPI mode 0. ``sclk`` runs at a quarter of the clock and stands still while a byte waits to be taken.
 
     Parameters
     ----------
     address : int
         First byte, 24 bits.
+    begins : int
+        What the first byte must be.
     limit_bits : int
         It gives up after ``2^limit_bits`` bytes.
 
@@ -45,12 +49,13 @@ class FlashReader(wiring.Component):
         If the address has more than 24 bits, or the limit is not 3 to 24 bits.
     """
 
-    def __init__(self, address: int, limit_bits: int = 18) -> None:
+    def __init__(self, address: int, begins: int, limit_bits: int = 18) -> None:
         if not 0 <= address < 1 << 24:
             raise ValueError(f"a flash address has 24 bits, got {address:#x}")
         if not 3 <= limit_bits <= 24:
             raise ValueError(f"limit_bits must be 3..24, got {limit_bits}")
         self.address = address
+        self.begins = begins
         self.limit_bits = limit_bits
         super().__init__(
             {
@@ -73,6 +78,7 @@ class FlashReader(wiring.Component):
         shift = Signal(8, reset_less=True)
         valid = Signal()
         selected = Signal()
+        known = Signal()
         m.d.comb += [
             over.eq(count[-1]),
             self.cs_n.eq(~selected),
@@ -92,6 +98,10 @@ class FlashReader(wiring.Component):
                 m.d.sync += shift.eq((shift << 1) | self.cipo)
             with m.If(count[:5] == 31):
                 m.d.sync += [valid.eq(data), data.eq(data | (count[5:7] == COMMAND_BYTES - 1))]
+                with m.If(data):
+                    m.d.sync += known.eq(1)
+                with m.If(data & ~known & (shift != self.begins)):
+                    m.d.sync += [count[-1].eq(1), valid.eq(0)]
         with m.If(self.stop):
             m.d.sync += [count[-1].eq(1), valid.eq(0)]
         return m

@@ -8,8 +8,8 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from hw.bus.frame_types import REQUEST
-from hw.bus.link_program import link_program
+from hw.bus.frame_types import PREFIX_BYTES, REQUEST
+from hw.bus.link_program import PREFIX, link_program
 from hw.bus.microcode import ADDRESS_BITS, ORDER_BITS, WORD, Condition, Kind, Order, Pointer, Source, Write
 from hw.memory.main_memory import NO_COLLISION
 
@@ -49,6 +49,8 @@ class FrameLink(wiring.Component):
         Looks for the next byte until a frame is given up; a look takes 4 clocks and more.
     registered : bool
         Whether a register follows the memories' outputs; an instruction then takes two clocks.
+    prefix : bytes
+        The first bytes of the load of a network that is in the engine's memory already; it runs after the reset.
 
     Ports
     -----
@@ -64,12 +66,22 @@ class FrameLink(wiring.Component):
     """
 
     def __init__(
-        self, blob: bytes = b"", *, clusters: int = 1, timeout: int = 1 << 21, registered: bool = False
+        self,
+        blob: bytes = b"",
+        *,
+        clusters: int = 1,
+        timeout: int = 1 << 21,
+        registered: bool = False,
+        prefix: bytes = b"",
     ) -> None:
         if len(blob) > 1920:
             raise ValueError(f"the description of a board has at most 1920 bytes, got {len(blob)}")
         self.registered = registered
         self.words, self.cells, self.labels = link_program(blob, clusters=clusters, timeout=timeout)
+        if len(prefix) not in (0, PREFIX_BYTES):
+            raise ValueError(f"a load begins with {PREFIX_BYTES} bytes beside the program, got {len(prefix)}")
+        self.loaded = bool(prefix)
+        self.cells[PREFIX : PREFIX + len(prefix)] = prefix
         self._sent = Signal(16, name="sent")
         super().__init__(
             {
@@ -157,6 +169,10 @@ class FrameLink(wiring.Component):
         ]
         run = Signal()
         m.d.comb += self.run.eq(run)
+        if self.loaded:
+            # Not while the link is held in reset.
+            with m.If(~started):
+                m.d.sync += run.eq(1)
         returns_to = Signal(8)
         with m.If(self.image.ready):
             m.d.sync += offered.eq(0)

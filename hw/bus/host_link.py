@@ -27,7 +27,7 @@ class HostLink(wiring.Component):
 
     Parameters
     ----------
-    blob, clusters, timeout, registered
+    blob, clusters, timeout, registered, prefix
         Of the link.
     depth : int
         Bytes of the queue from the host, a power of two; :attr:`credit` of them can be used.
@@ -54,8 +54,9 @@ class HostLink(wiring.Component):
         depth: int = 2048,
         registered: bool = False,
         boot: bool = False,
+        prefix: bytes = b"",
     ) -> None:
-        self.link = FrameLink(blob, clusters=clusters, timeout=timeout, registered=registered)
+        self.link = FrameLink(blob, clusters=clusters, timeout=timeout, registered=registered, prefix=prefix)
         self.receive = ByteFifo(depth, registered=registered)
         self.transmit = ByteFifo(SEND_DEPTH, registered=registered, bursts=True)
         self.has_boot = boot

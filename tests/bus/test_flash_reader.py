@@ -39,9 +39,9 @@ class Flash:
         return self.out
 
 
-def read(content, address, *, count, limit_bits=8, ready=lambda: True, stop_after=None, clocks=200_000):
+def read(content, address, *, count, begins=None, limit_bits=8, ready=lambda: True, stop_after=None, clocks=200_000):
     """Return the bytes that were read, the flash, and whether the reader is done."""
-    dut = FlashReader(address, limit_bits)
+    dut = FlashReader(address, content.get(address, 0xFF) if begins is None else begins, limit_bits)
     flash = Flash(content)
     taken = []
 
@@ -92,9 +92,18 @@ def test_it_gives_up(limit_bits):
     assert len(taken) == (1 << limit_bits) - 4 and flash.done and flash.cs_n
 
 
+@pytest.mark.parametrize("first", [0x00, 0xFF, 0xA4, 0x25])
+def test_a_flash_that_begins_otherwise_is_left_alone_at_once(first):
+    content = {0: first} | dict.fromkeys(range(1, 50), 165)
+    taken, flash = read(content, 0, count=40, begins=0xA5)
+    assert taken == [] and flash.done and flash.cs_n and len(flash.bits) <= 8 * 6
+    content[0] = 0xA5
+    assert len(read(content, 0, count=40, begins=0xA5)[0]) == 40
+
+
 @pytest.mark.parametrize(
     ("address", "limit_bits", "what"), [(1 << 24, 8, "24 bits"), (-1, 8, "24 bits"), (0, 2, "3..24")]
 )
 def test_wrong_parameters_are_refused(address, limit_bits, what):
     with pytest.raises(ValueError, match=what):
-        FlashReader(address, limit_bits)
+        FlashReader(address, 0xA5, limit_bits)
