@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test test-full test-deps coverage lint format bench-accuracy bench-training bench-training-cost bench-mechanism bench-cell bench-systolic bench-roofline bench-verification clean
+.PHONY: help demo test test-full test-deps coverage lint format bench-accuracy bench-training bench-training-cost bench-mechanism bench-cell bench-systolic bench-boards bench-roofline bench-verification clean
 
 help:
 	@echo "make demo       train, export, generate, simulate, synthesise; ends with a table"
@@ -17,6 +17,7 @@ help:
 	@echo "make bench-training-cost  time and memory of a training step against a float one"
 	@echo "make bench-mechanism sign freezing and the start, as pictures"
 	@echo "make bench-systolic  the engine on boards beside its rivals (an hour and more; goes on where it stopped)"
+	@echo "make bench-boards    every board through to a bitstream (an hour; goes on where it stopped)"
 	@echo "make bench-roofline  where every clock of ResNet-8 goes, as a table and a picture"
 	@echo "make bench-verification  equality levels, proofs, mutants, hostile input, kills (hours; ARGS='--only proofs' for one part)"
 	@echo "make bench-cell      logic cells of one cell of the array"
@@ -71,6 +72,9 @@ bench-mechanism: $(STAMP)
 
 bench-systolic: $(STAMP)
 	@$(BIN)/python -m bench.systolic $(ARGS)
+
+bench-boards: $(STAMP)
+	@$(BIN)/python -m bench.boards $(ARGS)
 
 bench-roofline: $(STAMP)
 	@$(BIN)/python -m bench.roofline

@@ -10,7 +10,11 @@ from amaranth import Module, Signal
 from amaranth.build import Attrs, Pins, PinsN, Resource, Subsignal
 
 from bitstreams.pll import Setting, add_ecp5_pll, add_ice40_pll, fastest_setting
+from hw.bus.uart import half_bits
 from hw.devices import Device, Family
+
+BAUD_ERROR = 0.01
+"""Of a UART's baud rate that is accepted; both sides together stand 4%."""
 
 
 def openfpgaloader(board: str, *options: str) -> tuple[str, ...]:
@@ -100,11 +104,17 @@ class Board:
     @property
     def pll(self) -> Setting:
         """How the clock is made."""
-        return fastest_setting(self.device.family, self.oscillator_mhz, self.clock_mhz)
+        return fastest_setting(self.device.family, self.oscillator_mhz, self.clock_mhz, self._suits)
+
+    def _suits(self, clock_mhz: float) -> bool:
+        """Whether the UART's baud rate can be made from a clock."""
+        clock_hz = round(clock_mhz * 1e6)
+        halves = half_bits(clock_hz, self.baud)
+        return halves >= 8 and abs(2 * clock_hz / halves / self.baud - 1) <= BAUD_ERROR
 
     def at(self, clock_mhz: float) -> Board:
-        """Return the board with the fastest clock up to ``clock_mhz``."""
-        setting = fastest_setting(self.device.family, self.oscillator_mhz, clock_mhz)
+        """Return the board with the fastest clock up to ``clock_mhz`` that the UART can use."""
+        setting = fastest_setting(self.device.family, self.oscillator_mhz, clock_mhz, self._suits)
         return replace(self, clock_mhz=setting.mhz)
 
     def add_clock(self, m: Module, platform: Any) -> tuple[Signal, Signal]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from amaranth import Const, Instance, Module, Signal, Value
@@ -73,15 +73,17 @@ def settings(family: Family, input_mhz: float) -> Iterator[Setting]:
                     yield Setting(reference, multiply, divide, oscillator / divide)
 
 
-def fastest_setting(family: Family, input_mhz: float, most_mhz: float) -> Setting:
-    """Return the setting of the fastest clock up to ``most_mhz``, of equal ones that with the slowest oscillator.
+def fastest_setting(
+    family: Family, input_mhz: float, most_mhz: float, suits: Callable[[float], bool] = lambda mhz: True
+) -> Setting:
+    """Return the setting of the fastest clock up to ``most_mhz`` that suits, of equal ones the slowest oscillator's.
 
     Raises
     ------
     ValueError
         If the PLL cannot make so slow a clock.
     """
-    within = [s for s in settings(family, input_mhz) if s.mhz <= most_mhz * (1 + 1e-9)]
+    within = [s for s in settings(family, input_mhz) if s.mhz <= most_mhz * (1 + 1e-9) and suits(s.mhz)]
     if not within:
         raise ValueError(f"the {family.value} PLL makes no clock of {most_mhz:g} MHz or less from {input_mhz:g} MHz")
     return max(within, key=lambda s: (round(s.mhz, 6), -s.multiply, -s.reference))

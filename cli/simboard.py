@@ -16,15 +16,12 @@ def run(
     folder: Annotated[Path, typer.Argument(help="a build folder")],
     link: Annotated[Literal["uart", "spi"], typer.Option(help="what the host is connected by")] = "uart",
     flash: Annotated[Path | None, typer.Option(help="contents of the flash from the network's address on")] = None,
-    baud: Annotated[int, typer.Option(min=1, help="of the UART")] = 3_000_000,
 ) -> None:
     """Run a board's whole top level in a simulation, with a pseudo-terminal where its cable would be.
 
     Example: shiftforge simboard build/digits-icebreaker, then in another shell
     shiftforge run --port PORT --network examples/digits.s3net digits --samples 5
     """
-    from dataclasses import replace
-
     from bitstreams.boards import board_by_name
     from bitstreams.design import board_top
     from bitstreams.flash import NETWORK_ADDRESS
@@ -34,7 +31,7 @@ def run(
     from sim.simulated_board import SimulatorError, compile_board, half_clocks, running_board, simulated
 
     build = open_build(folder)
-    board = replace(simulated(board_by_name(build.board)), baud=baud)
+    board = simulated(board_by_name(build.board))
     board.check_link(link)
     if flash is not None and build.compiled.config.memory is not MemoryKind.SPRAM:
         raise ValueError(f"{board.title} has its network in the bitstream, and reads no flash")

@@ -14,6 +14,7 @@ ECP5_EVN = Board(
     platform=ECP55GEVNPlatform,
     oscillator="clk12",
     clock_mhz=144.0,
+    baud=3_000_000,
     nextpnr=("--um5g-85k", "--package", "CABGA381", "--speed", "8"),
     note="the UART needs its resistors, see the board's manual",
     loader=openfpgaloader("ecp5_evn"),

@@ -14,6 +14,7 @@ HX8K_EVN = Board(
     platform=ICE40HX8KBEVNPlatform,
     oscillator="clk12",
     clock_mhz=84.0,
+    baud=3_000_000,
     nextpnr=("--hx8k", "--package", "ct256"),
     loader=openfpgaloader("ice40_generic"),
 )

@@ -14,6 +14,7 @@ VERSA_ECP5 = Board(
     platform=VersaECP5Platform,
     oscillator="clk100",
     clock_mhz=140.0,
+    baud=3_000_000,
     nextpnr=("--um-45k", "--package", "CABGA381", "--speed", "8"),
     loader=openfpgaloader("ecp5_generic", "-c", "ft2232"),
 )

@@ -64,6 +64,14 @@ def test_the_clock_in_a_boards_file_is_one_its_pll_makes(board):
 
 
 @pytest.mark.parametrize("board", BOARDS.values(), ids=list(BOARDS))
+def test_a_boards_clocks_make_its_baud_rate(board):
+    for mhz in range(30, 60) if board.device.sprams else range(60, 160, 3):
+        clock_hz = round(board.at(mhz).clock_mhz * 1e6)
+        assert clock_hz <= mhz * 1e6 and clock_hz > 0.88 * mhz * 1e6
+        assert abs(2 * clock_hz / round(2 * clock_hz / board.baud) / board.baud - 1) <= 0.01
+
+
+@pytest.mark.parametrize("board", BOARDS.values(), ids=list(BOARDS))
 def test_a_boards_pll_has_its_dividers(board):
     m = Module()
     platform = board.make_platform()
