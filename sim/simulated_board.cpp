@@ -20,6 +20,9 @@
 #include <string>
 #include <termios.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 #include <vector>
 
 static volatile sig_atomic_t stopped = 0;
@@ -233,6 +236,9 @@ int main(int argc, char** argv) {
         fclose(file);
         flash.first = strtoul(argv[6], nullptr, 0);
     }
+#ifdef __linux__
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+#endif
     signal(SIGTERM, stop);
     signal(SIGINT, stop);
     Terminal terminal;
