@@ -17,7 +17,7 @@
 using Bytes = std::vector<uint8_t>;
 
 static const int kPace = 60;         // Clocks from a byte to the next; a UART takes 130 and more.
-static const int kQuiet = 80000;    // Clocks without a byte after which nothing comes any more: longer than any timeout.
+static const int kQuiet = 20000;    // Clocks without a byte after which nothing comes any more: longer than any timeout.
 static const int kPatience = 20000; // Clocks within which an answer begins and ends.
 
 static bool number(uint32_t& value) {
