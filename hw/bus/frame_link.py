@@ -104,8 +104,8 @@ class FrameLink(wiring.Component):
             with m.If(late):
                 m.d.sync += word.eq(fetch.data)
         else:
-            # Before it is started, the memory answers with the first instruction, which does nothing.
-            m.d.comb += [acts.eq(1), word.eq(fetch.data), cell.eq(read.data), fetch.en.eq(~holds | ~started)]
+            # In the first clock the memory has not answered yet.
+            m.d.comb += [acts.eq(started), word.eq(fetch.data), cell.eq(read.data), fetch.en.eq(~holds | ~started)]
         source = self._source(m, word.source, cell)
 
         is_order, is_byte, is_branch = (word.kind == kind for kind in (Kind.ORDER, Kind.BYTE, Kind.BRANCH))
