@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test test-full test-deps coverage lint format bench-accuracy bench-training bench-training-cost bench-mechanism bench-cell bench-systolic bench-boards bench-roofline bench-verification clean
+.PHONY: help demo test test-full test-deps coverage lint format bench-accuracy bench-training bench-training-cost bench-mechanism bench-cell bench-systolic bench-boards bench-roofline bench-link bench-verification clean
 
 help:
 	@echo "make demo       train, export, generate, simulate, synthesise; ends with a table"
@@ -19,6 +19,7 @@ help:
 	@echo "make bench-systolic  the engine on boards beside its rivals (an hour and more; goes on where it stopped)"
 	@echo "make bench-boards    every board through to a bitstream (an hour; goes on where it stopped)"
 	@echo "make bench-roofline  where every clock of ResNet-8 goes, as a table and a picture"
+	@echo "make bench-link      how busy the line to a board is while images stream, in simulation"
 	@echo "make bench-verification  equality levels, proofs, mutants, hostile input, kills (hours; ARGS='--only proofs' for one part)"
 	@echo "make bench-cell      logic cells of one cell of the array"
 
@@ -78,6 +79,9 @@ bench-boards: $(STAMP)
 
 bench-roofline: $(STAMP)
 	@$(BIN)/python -m bench.roofline
+
+bench-link: $(STAMP)
+	@$(BIN)/python -m bench.link $(ARGS)
 
 bench-verification: $(STAMP)
 	@$(BIN)/python -m bench.verification $(ARGS)

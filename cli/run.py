@@ -78,18 +78,22 @@ def run(
         return
     if labels is None:
         for entry in found["images"]:
-            console.print(f"{entry['image']}: class {entry['class']}, confidence {entry['confidence']:.1%}")
+            console.print(
+                f"{entry['image']}: class {entry['class']}, confidence {entry['confidence']:.1%}", soft_wrap=True
+            )
     else:
         console.print(f"{found['right']} of {len(labels)} test images right")
     again = f", {resent} frames sent again" if resent else ""
-    console.print(f"{len(pictures)} images in {seconds:.3g} s ({len(pictures) / seconds:,.0f}/s{again}); {limit}")
+    console.print(
+        f"{len(pictures)} images in {seconds:.3g} s ({len(pictures) / seconds:,.0f}/s{again}); {limit}", soft_wrap=True
+    )
 
 
 def _print(found: dict[str, Any], as_json: bool, text: str) -> None:
     if as_json:
         print(json.dumps(found))
     else:
-        console.print(text)
+        console.print(text, soft_wrap=True)
 
 
 def _softmax(logits: Any, exponent: int) -> Any:

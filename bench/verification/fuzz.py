@@ -37,8 +37,7 @@ def measure(console: Console, counts: dict[str, int] | None = None) -> list[dict
     """Judge all inputs; return, by target, how many there were, crashed, and what became of the others.
 
     For frames ``accepted`` counts the bursts after which the link and the engine went on at once, ``reloaded`` those
-    that damaged the program, which the engine said, and ``silent`` those whose damaged program has the checksum of a
-    sound one.
+    that damaged a load, which the state said.
     """
     found = []
     for target, count in (counts or COUNTS).items():
@@ -50,7 +49,7 @@ def measure(console: Console, counts: dict[str, int] | None = None) -> list[dict
         verdicts = tally.verdicts
         accepted = sum(n for name, n in verdicts.items() if name.startswith(("accepted", "alive", "read")))
         entry = {"target": target, "inputs": count, "crashes": len(tally.crashes), "accepted": accepted}
-        entry |= {name: verdicts[name] for name in ("refused", "reloaded", "silent") if name in verdicts}
+        entry |= {name: verdicts[name] for name in ("refused", "reloaded") if name in verdicts}
         console.print(f"{target}: {entry}", markup=False)
         found.append(entry)
     return found

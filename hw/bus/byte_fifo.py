@@ -64,7 +64,7 @@ class ByteFifo(wiring.Component):
         m.submodules.memory = memory = Memory(shape=8, depth=self.depth, init=[], attrs=NO_COLLISION)
         write, read = memory.write_port(), memory.read_port()
         into, out = Signal(range(self.depth)), Signal(range(self.depth))
-        stored, ready, offered = Signal(), Signal(), Signal()
+        stored, ready, offered = Signal(), Signal(init=1), Signal()
         block = (self.depth // BLOCKS - 1).bit_length()
         ahead = Signal(range(BLOCKS))
         taken = Signal()

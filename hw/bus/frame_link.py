@@ -14,10 +14,7 @@ from hw.bus.microcode import ADDRESS_BITS, ORDER_BITS, WORD, Condition, Kind, Or
 from hw.memory.main_memory import NO_COLLISION
 
 POLYNOMIAL = 0x1021
-"""Of CRC-16/IBM-3740."""
-
-INITIAL = 0xFFFF
-"""So that a zero at the beginning is noticed too."""
+"""Of CRC-16/IBM-3740, which begins with FFFF, so that a zero at the beginning is noticed too."""
 
 LOGIT = data.StructLayout({"value": signed(32), "last": 1})
 
@@ -116,8 +113,8 @@ class FrameLink(wiring.Component):
             with m.If(late):
                 m.d.sync += word.eq(fetch.data)
         else:
-            # Before it is started, the memory answers with the first instruction, which does nothing.
-            m.d.comb += [acts.eq(1), word.eq(fetch.data), cell.eq(read.data), fetch.en.eq(~holds | ~started)]
+            # In the first clock the memory has not answered yet.
+            m.d.comb += [acts.eq(started), word.eq(fetch.data), cell.eq(read.data), fetch.en.eq(~holds | ~started)]
         source = self._source(m, word.source, cell)
 
         is_order, is_byte, is_branch = (word.kind == kind for kind in (Kind.ORDER, Kind.BYTE, Kind.BRANCH))
@@ -226,7 +223,7 @@ class FrameLink(wiring.Component):
         bytes_ |= {Source.LOGIT + i: logit.as_unsigned()[8 * i : 8 * i + 8] for i in range(4)}
         bytes_ |= {Source.KLASS + i: klass.word_select(i, 8) for i in range(2)}
         bytes_ |= {Source.CYCLES + i: self.cycles.word_select(i, 8) for i in range(4)}
-        bytes_ |= {Source.CRC_HIGH: self._sent[8:], Source.CRC_LOW: self._sent[:8]}
+        bytes_ |= {Source.CRC_HIGH: ~self._sent[8:], Source.CRC_LOW: ~self._sent[:8]}
         bytes_ |= {Source.STATE: Cat(self.error, self.run, self.busy)}
         with m.Switch(number):
             for case, value in bytes_.items():
@@ -238,7 +235,8 @@ class FrameLink(wiring.Component):
               order: Value) -> Value:  # fmt: skip
         """Take the source's bits into the CRC of what comes, or of what goes; return whether the former is 0.
 
-        A clock late, so that not everything is on one path. The bytes of a CRC itself are not taken in.
+        A clock late, so that not everything is on one path. The bytes of a CRC itself are not taken in. Both CRCs are
+        kept inverted, so that they begin with 0, as an iCE40's flip-flops do by themselves.
         """
         received, sent = Signal(16), self._sent
         data_bit, comes, goes = Signal(), Signal(), Signal()
@@ -250,9 +248,9 @@ class FrameLink(wiring.Component):
         ]
         for crc, moves, begins in ((received, comes, Order.BEGIN_INPUT), (sent, goes, Order.BEGIN_OUTPUT)):
             with m.If(moves):
-                m.d.sync += crc.eq((crc << 1) ^ Mux(crc[15] ^ data_bit, POLYNOMIAL, 0))
+                m.d.sync += crc.eq(Cat(1, crc[:15]) ^ Mux(crc[15] ^ ~data_bit, POLYNOMIAL, 0))
             with m.If(order == begins):
-                m.d.sync += crc.eq(INITIAL)
+                m.d.sync += crc.eq(0)
         good = Signal()
-        m.d.comb += good.eq(received == 0)
+        m.d.comb += good.eq(received.all())
         return good

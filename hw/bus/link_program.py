@@ -339,18 +339,22 @@ class _Program(Assembler):
         self.return_to("offered")
         self.label("offered")
         self.branch(Condition.OFFERED, "not taken")
-        self.read(self.place("middle"))
-        self.do(order=Order.RETURN_TO)
+        # An engine that takes a byte while its logits wait takes the first one of another image.
+        self.return_to("taken")
+        self.label("taken")
+        self.branch(Condition.LOGITS, "answer")
+        self.return_to("middle")
         self.go("next", source=Source.INPUT, byte=1)
         self.label("not taken")
         self.branch(Condition.LOGITS, "answer")
         self.branch(Condition.ERROR, "broke off")
         self.branch(Condition.BUSY, "offered", "tick")
+        # Nothing is offered to an engine that computes: it may begin to take another image before it answers.
         self.label("middle")
         self.branch(Condition.LOGITS, "answer")
-        self.branch(Condition.HAVE, "offer")
         self.branch(Condition.ERROR, "broke off")
         self.branch(Condition.BUSY, "tick")
+        self.branch(Condition.HAVE, "offer")
         self.label("stalls")
         self.count(STALLS, "stalled", "tick")
 
@@ -529,7 +533,7 @@ class _Program(Assembler):
         self.go("engine error")
 
 
-SHORT = 16
+SHORT = 4
 """Times 256 looks for which an engine that is not busy may still answer."""
 
 PAUSE = 255

@@ -267,7 +267,7 @@ THEOREMS = {
         10,
     ),
     "frame link": Theorem("the link hands on the host's bytes, each until it is taken", frame_link_harness,
-                          Mode.BOUNDED, 40),
+                          Mode.BOUNDED, 24),
     "logits": Theorem(
         "logits leave in the order in which they came, each once",
         lambda: logit_output_harness(logits_config(registered=False), 4),
@@ -284,5 +284,5 @@ THEOREMS = {
 }  # fmt: skip
 """Of every stream."""
 
-QUICK = ("stream register", "lane splitter", "program loader", "frame link", "logits", "UART, gap 0")
+QUICK = ("stream register", "lane splitter", "program loader", "logits", "UART, gap 0")
 """Those that take a few seconds each."""

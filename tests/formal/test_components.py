@@ -142,7 +142,7 @@ def test_the_proof_of_the_link_notices_a_byte_that_is_taken_before_it_is_there()
     def fault(link, m):
         m.d.comb += link.i.ready.eq(1)
 
-    theorem = Theorem("a fault", lambda: streams.frame_link_harness(faulty(FrameLink, fault)), Mode.BOUNDED, 24)
+    theorem = Theorem("a fault", lambda: streams.frame_link_harness(faulty(FrameLink, fault)), Mode.BOUNDED, 6)
     assert "a byte taken was there" in refuted(theorem)
 
 

@@ -17,7 +17,7 @@
 using Bytes = std::vector<uint8_t>;
 
 static const int kPace = 60;         // Clocks from a byte to the next; a UART takes 130 and more.
-static const int kQuiet = 80000;    // Clocks without a byte after which nothing comes any more: longer than any timeout.
+static const int kQuiet = 20000;    // Clocks without a byte after which nothing comes any more: longer than any timeout.
 static const int kPatience = 20000; // Clocks within which an answer begins and ends.
 
 static bool number(uint32_t& value) {
@@ -123,7 +123,7 @@ static std::string judge(Line& line, const Bytes& burst, const Image& image) {
         if (line.ask(image.request, image.reply.size()) == image.reply) return "alive";
         return "wrong answer at once";
     }
-    if (!load(line)) { std::string t = "no load"; char x[4]; for (uint8_t b : line.received) { snprintf(x, 4, " %02x", b); t += x; } t += " status"; for (uint8_t b : state) { snprintf(x, 4, " %02x", b); t += x; } return t; }
+    if (!load(line)) return "no load";
     if (line.ask(image.request, image.reply.size()) != image.reply) return "wrong answer";
     return "reloaded";
 }

@@ -27,7 +27,7 @@ from tests.strategies import random_images, random_network
 from tests.systolic.support import make_config
 
 HARNESS = Path(__file__).parent / "link_harness.cpp"
-TIMEOUT = 512
+TIMEOUT = 256
 """Of the link, in looks for a byte."""
 
 DEPTH = 1024

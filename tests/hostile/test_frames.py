@@ -6,7 +6,7 @@ from tests.hostile.frames import ReplyJudge, run_harness
 from tests.hostile.guard import judge_one
 from tests.hostile.linked_engine import compile_harness
 
-COUNT = 4000
+COUNT = 400
 
 
 def test_the_link_is_alive_after_any_bytes(tmp_path):
@@ -19,7 +19,7 @@ def test_the_link_is_alive_after_any_bytes(tmp_path):
 
 @pytest.mark.full
 def test_the_harness_sees_a_link_that_never_gives_up(tmp_path, monkeypatch):
-    monkeypatch.setattr("tests.hostile.linked_engine.TIMEOUT_BITS", 20)
+    monkeypatch.setattr("tests.hostile.linked_engine.TIMEOUT", 1 << 22)
     tally = run_harness(compile_harness(tmp_path), 100)
     assert {verdict for _, verdict in tally.crashes} >= {"no status"}
 
