@@ -102,6 +102,10 @@ class AxiPort:
             if probability:
                 channel.set_pause_generator(pauses(seed * 7 + index, probability))
 
+    async def hold(self, held: bool) -> None:
+        """Take no logits from now on, or take them again; without pauses."""
+        self.sink.pause = held
+
     def irq(self) -> int:
         """Return the interrupt's level."""
         return int(self.dut.irq.value)

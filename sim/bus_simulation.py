@@ -68,6 +68,7 @@ def run_operations(simulation: Path, bus: Bus, operations: Sequence[Operation], 
     ``["poll", address, mask, value]``  reads until the bits of ``mask`` are ``value``; gives the word
     ``["irq"]``                         gives the interrupt's level
     ``["both", write, address]``        AXI: a write and a read at once; gives both
+    ``["hold", held]``                  AXI: whether logits are left where they are from now on
     ``["pause", seed, probability]``    random pauses on all channels from now on
     ==================================  ===================================================================
 

@@ -64,7 +64,8 @@ async def run_job(port: Port) -> None:
 
 async def _run(port: Port, name: str, *arguments: Any) -> Any:
     if name == "wait":
-        return await Timer(arguments[0] * PERIOD_NS, unit="ns")
+        await Timer(arguments[0] * PERIOD_NS, unit="ns")
+        return None
     if name == "poll":
         address, mask, value = arguments
         while True:

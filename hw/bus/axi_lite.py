@@ -57,8 +57,11 @@ class AxiLiteSlave(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         bus, registers = self.bus, self.registers
-        address, data, mask = Signal(AXI_ADDRESS_BITS), Signal(32), Signal(4)
-        have_address, have_data, writes, write_good = Signal(), Signal(), Signal(), Signal()
+        address = Signal(AXI_ADDRESS_BITS)
+        data = Signal(32)
+        mask = Signal(4)
+        have_address, have_data = Signal(name="have_address"), Signal(name="have_data")
+        writes, write_good = Signal(name="writes"), Signal(name="write_good")
         m.d.comb += [
             bus.awready.eq(~have_address),
             bus.wready.eq(~have_data),
@@ -82,7 +85,8 @@ class AxiLiteSlave(wiring.Component):
             m.d.sync += [have_data.eq(1), data.eq(bus.wdata), mask.eq(bus.wstrb)]
 
         read_address = Signal(AXI_ADDRESS_BITS)
-        have_read, reads, read_good = Signal(), Signal(), Signal()
+        have_read = Signal()
+        reads, read_good = Signal(name="reads"), Signal(name="read_good")
         m.d.comb += [
             bus.arready.eq(~have_read),
             reads.eq(have_read & (~bus.rvalid | bus.rready)),

@@ -45,7 +45,8 @@ class BeatSerializer(wiring.Component):
         m = Module()
         value = Signal(8 * self.width, reset_less=True)
         keep = Signal(self.width)
-        last, full = Signal(), Signal()
+        last = Signal()
+        full = Signal()
         rest = Signal(self.width)
         beat = self.i.payload
         m.d.comb += [

@@ -128,7 +128,7 @@ class BusEngine(wiring.Component):
             wiring.connect(m, gate.image, engine.image)
 
         # An image is answered when its class came and the engine has ended its count.
-        classified, answered = Signal(), Signal()
+        classified, answered = Signal(name="classified"), Signal(name="answered")
         m.d.comb += [engine.klass.ready.eq(1), answered.eq(classified & ~engine.status.busy)]
         with m.If(answered | ~gate.run):
             m.d.sync += classified.eq(0)

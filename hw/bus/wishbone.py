@@ -51,7 +51,7 @@ class WishboneSlave(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         bus, registers = self.bus, self.registers
-        access, good, bad, answers = Signal(), Signal(), Signal(), Signal()
+        access, good, bad, answers = (Signal(name=name) for name in ("access", "good", "bad", "answers"))
         asks = bus.cyc & bus.stb
         if self.pipelined:
             m.d.comb += [access.eq(asks), answers.eq(bus.cyc)]

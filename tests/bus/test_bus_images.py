@@ -22,7 +22,7 @@ def run(simulation, bus, parts, *, pause=0.3, **options):
             operations += infer_operations(compiled, image)
     end = len(operations)
     operations += [["read", ADDRESS[name]] for name in ("images", "stalls", "events")]
-    results = run_operations(simulation(bus), bus, operations, **options)
+    results = run_operations(simulation(parts[0][0].config, bus), bus, operations, **options)
     return [answer(results[mark:]) for mark in marks], results[end:]
 
 
