@@ -8,8 +8,9 @@ from amaranth.lib.wiring import In, Out
 
 from hw.bus.beat_serializer import BYTE
 
-SETTLE = 8
-"""Clocks between a change of the engine's ``run`` and its next byte, and from a program's last byte to ``run``."""
+SETTLE = 32
+"""Clocks between a change of the engine's ``run`` and its next byte, and from a program's last byte to ``run``. Four
+would do for the engine; behind so many it has checked its program, so that a damaged one is known before an image."""
 
 
 class FrameGate(wiring.Component):
@@ -119,9 +120,8 @@ class FrameGate(wiring.Component):
                 with m.Elif(self.wanted_run):
                     m.d.comb += [self.refuse_run.eq(1), self.not_loaded.eq(1)]
             with m.State("START"):
-                # A clock for the size of an image.
                 m.d.comb += size.eq(self.image_bytes)
-                m.next = "IMAGES"
+                settle("IMAGES")
             with m.State("CLEAR"):
                 m.d.comb += size.eq(self.program_bytes)
                 m.d.sync += self.run.eq(0)
