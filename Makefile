@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test test-full test-deps coverage lint format bench-accuracy bench-training bench-training-cost bench-mechanism bench-cell bench-systolic bench-roofline bench-verification clean
+.PHONY: help demo test test-full test-deps coverage lint format bench-accuracy bench-training bench-training-cost bench-mechanism bench-cell bench-buses bench-systolic bench-roofline bench-verification clean
 
 help:
 	@echo "make demo       train, export, generate, simulate, synthesise; ends with a table"
@@ -20,6 +20,7 @@ help:
 	@echo "make bench-roofline  where every clock of ResNet-8 goes, as a table and a picture"
 	@echo "make bench-verification  equality levels, proofs, mutants, hostile input, kills (hours; ARGS='--only proofs' for one part)"
 	@echo "make bench-cell      logic cells of one cell of the array"
+	@echo "make bench-buses     what AXI and Wishbone add to the engine on an ECP5"
 
 $(STAMP): constraints.txt pyproject.toml
 	@for tool in $(PYTHON) g++; do command -v $$tool >/dev/null || { echo "$$tool is missing: shiftforge needs Python 3.11 or newer, g++ and make"; exit 1; }; done
@@ -80,6 +81,9 @@ bench-verification: $(STAMP)
 
 bench-cell: $(STAMP)
 	@$(BIN)/python -m bench.cell
+
+bench-buses: $(STAMP)
+	@$(BIN)/python -m bench.buses
 
 clean:
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache

@@ -11,6 +11,7 @@ from typing import Any
 from amaranth.hdl import Shape
 from amaranth.lib.wiring import Component, In
 
+from hw.bus.core_folder import bus_bytes
 from hw.bus.core_verilog import Bus, emit_core
 from hw.systolic.compiler import CompiledNetwork
 from sim.monitor import TOP
@@ -21,21 +22,14 @@ Operation = list[Any]
 """What a testbench is to do, see :func:`run_operations`."""
 
 
-def stream_bytes(compiled: CompiledNetwork, lanes: bytes) -> bytes:
-    """Return activations (of a program or an image, one a byte) as they travel: those of 4 bits share a byte."""
-    if compiled.config.activation_bits != 4:
-        return lanes
-    return bytes(low | high << 4 for low, high in zip(lanes[::2], lanes[1::2], strict=True))
-
-
 def program_bytes(compiled: CompiledNetwork) -> bytes:
     """Return a program as it travels on a bus."""
-    return stream_bytes(compiled, pack_memory(compiled))
+    return bus_bytes(compiled, pack_memory(compiled))
 
 
 def image_bytes(compiled: CompiledNetwork, image: Any) -> bytes:
     """Return an image (channels, height, width) as it travels on a bus."""
-    return stream_bytes(compiled, compiled.pack_image(image))
+    return bus_bytes(compiled, compiled.pack_image(image))
 
 
 def wrapper_verilog(core: Component, name: str) -> str:

@@ -20,6 +20,7 @@ import numpy as np
 from cocotb_tools.runner import get_runner
 
 from hw.systolic.compiler import CompiledNetwork
+from hw.systolic.program import lanes
 from sim.monitor import TOP, monitor_verilog
 from sim.verilator import SimulatorError, environment, simulator_version
 
@@ -61,9 +62,7 @@ class ImageRun:
 
 def pack_memory(compiled: CompiledNetwork) -> bytes:
     """Return the program in the order of the image stream while the engine is stopped: lane by lane."""
-    a, rows = compiled.config.activation_bits, compiled.config.rows
-    mask = (1 << a) - 1
-    return bytes(word >> (a * lane) & mask for word in compiled.words for lane in range(rows))
+    return lanes(compiled.words, compiled.config)
 
 
 def compile_simulation(

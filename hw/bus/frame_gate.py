@@ -120,7 +120,7 @@ class FrameGate(wiring.Component):
                 with m.Elif(self.wanted_run):
                     m.d.comb += [self.refuse_run.eq(1), self.not_loaded.eq(1)]
             with m.State("START"):
-                m.d.comb += size.eq(self.image_bytes)
+                m.d.comb += [size.eq(self.image_bytes), self.running.eq(1)]
                 settle("IMAGES")
             with m.State("CLEAR"):
                 m.d.comb += size.eq(self.program_bytes)
@@ -200,7 +200,7 @@ class FrameGate(wiring.Component):
                 m.d.comb += [size.eq(self.image_bytes), self.running.eq(1)]
                 settle("AGAIN")
             with m.State("AGAIN"):
-                m.d.comb += size.eq(self.image_bytes)
+                m.d.comb += [size.eq(self.image_bytes), self.running.eq(1)]
                 m.d.sync += self.run.eq(1)
                 m.next = "START"
         return m
