@@ -46,7 +46,11 @@ class Script:
         return self.do(["receive", self.compiled.network.classes])
 
     def event(self, name):
-        return self.do(["poll", ADDRESS["events"], EVENT[name], EVENT[name]])
+        """Wait long enough for an event, and look whether it came."""
+        self.do(["wait", 400])
+        at = len(self.operations)
+        self.checks.append((at, lambda results, at: (name, results[at] & EVENT[name]), (name, EVENT[name])))
+        return self.do(["read", ADDRESS["events"]])
 
     def judge(self, results):
         for at, find, value in self.checks:
