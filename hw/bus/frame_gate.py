@@ -27,6 +27,11 @@ class FrameGate(wiring.Component):
              ▼  │
           IMAGES ◄──────────── RESTART ◄──── FLUSH ◄── DRAIN                     an image of the wrong size
 
+    Parameters
+    ----------
+    settle : int
+        Clocks of a pause, see :data:`SETTLE`.
+
     Ports
     -----
     i : stream of :data:`~hw.bus.beat_serializer.BYTE`, in
@@ -50,7 +55,8 @@ class FrameGate(wiring.Component):
     None from ``i`` to ``image``; a byte a clock.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, settle: int = SETTLE) -> None:
+        self.settle = settle
         super().__init__(
             {
                 "i": In(stream.Signature(BYTE)),
@@ -80,7 +86,7 @@ class FrameGate(wiring.Component):
         left = Signal(24)
         final = Signal()
         begun = Signal()
-        clocks = Signal(range(SETTLE))
+        clocks = Signal(range(self.settle))
         due = Signal(8)
         whole = Signal()
         offer = Signal()
@@ -103,7 +109,8 @@ class FrameGate(wiring.Component):
 
         def settle(then: str) -> None:
             m.d.sync += clocks.eq(clocks + 1)
-            with m.If(clocks == SETTLE - 1):
+            with m.If(clocks == self.settle - 1):
+                m.d.sync += clocks.eq(0)
                 m.next = then
 
         with m.FSM():
@@ -191,7 +198,10 @@ class FrameGate(wiring.Component):
                     m.next = "FLUSH"
             with m.State("FLUSH"):
                 m.d.comb += [size.eq(self.image_bytes), self.running.eq(1)]
-                with m.If(self.error | ~self.wanted_run):
+                with m.If(~self.wanted_run):
+                    m.d.sync += self.run.eq(0)
+                    m.next = "STOPPED"
+                with m.Elif(self.error):
                     m.next = "IMAGES"
                 with m.Elif(due == 0):
                     m.d.sync += self.run.eq(0)

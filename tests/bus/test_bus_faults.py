@@ -131,6 +131,18 @@ def a_reset_by_register_is_as_good_as_one_by_wire(script, images):
     script.expect("cycles", 0).load().infer(images[4]).expect("images", 1)
 
 
+def clocks_in_which_the_engine_waits_for_a_byte_are_counted(script, images):
+    image = image_bytes(script.compiled, images[2])
+    words = [[value, 1, int(i == len(image) - 1)] for i, value in enumerate(image)]
+    reads = []
+    for pause in (100, 150):
+        script.do(["write", ADDRESS["control"], 0x100, 15], ["wait", 40]).load().do(["wait", 400])
+        script.do(["keep", words[:5]], ["wait", pause], ["keep", words[5:]]).receive(images[2]).do(["wait", 20])
+        reads.append(len(script.operations))
+        script.do(["read", ADDRESS["stalls"]])
+    script.checks.append((reads[0], lambda results, at: results[reads[1]] - results[at], 50))
+
+
 def words_that_come_too_fast_are_lost_and_said_to_be(script, images):
     script.load().expect("data_space", 16)
     script.do(["send", image_bytes(script.compiled, images[2]).hex(), True], ["keep", [[0, 15, 0]] * 30])
@@ -154,6 +166,7 @@ BOTH = [
     the_interrupt_is_high_while_an_enabled_event_is_set,
     an_engine_that_is_stopped_in_the_middle_of_an_image_takes_the_next_program,
     a_reset_by_register_is_as_good_as_one_by_wire,
+    clocks_in_which_the_engine_waits_for_a_byte_are_counted,
 ]
 SCENARIOS = {
     Bus.AXI: [*BOTH, answers_before_an_image_of_the_wrong_size_are_not_lost],
