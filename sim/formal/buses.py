@@ -10,14 +10,13 @@ from amaranth.lib import wiring
 
 from hw.bus.axi_lite import AxiLiteSlave, Response
 from hw.bus.bus_engine import REGISTER_ACCESS
-from hw.bus.frame_gate import FrameGate
 from hw.bus.register_file import RegisterFile
 from hw.bus.registers import READABLE, REGISTERS, WRITABLE, registers
 from hw.bus.registers import constants as constant_values
 from hw.bus.wishbone import WishboneSlave
 from sim.formal.harness import Harness, inside
 from sim.formal.prove import Mode, Theorem
-from sim.formal.streams import keeps, logits_config, source
+from sim.formal.streams import keeps, logits_config
 
 
 def _file(h: Harness, *, data: bool) -> RegisterFile:
@@ -163,59 +162,6 @@ def axi_lite_harness(slave: Callable[[], AxiLiteSlave] = AxiLiteSlave) -> Harnes
     return h
 
 
-def frame_gate_harness(gate: Callable[[int], FrameGate] = FrameGate) -> Harness:
-    """Count the bytes that the engine gets; it takes them, computes and answers whenever it likes.
-
-    Sizes are constant, and the engine has no error. ``run`` is the host's to change at any time.
-    """
-    h = Harness()
-    m = h.module
-    m.submodules.dut = dut = gate(1)
-    source(h, dut.i, "i")
-    for name in ("busy", "answered", "wanted_run"):
-        h.drive(getattr(dut, name), name)
-    h.drive(dut.image.ready, "image_ready")
-    sizes = {name: h.constant(24, name) for name in ("program_bytes", "image_bytes")}
-    for name, size in sizes.items():
-        h.assume((size >= 1) & (size <= 3))
-        m.d.comb += getattr(dut, name).eq(size)
-    byte = dut.i.payload
-    takes = dut.image.valid & dut.image.ready
-    # The byte's number in its image or program, from 0 on.
-    at = Signal(3)
-    size = Mux(dut.run, sizes["image_bytes"], sizes["program_bytes"])
-    complete = at == size - 1
-    restarted = dut.run != h.past(dut.run)
-    with m.If(takes):
-        m.d.sync += at.eq(Mux(complete, 0, at + 1))
-    # The engine begins anew when its run has changed.
-    changes = Signal()
-    m.d.comb += changes.eq(restarted)
-    with m.If(changes):
-        m.d.sync += at.eq(0)
-    broken = Signal()
-    with m.If(takes):
-        m.d.sync += broken.eq(byte.last & ~complete)
-    with m.If(changes):
-        m.d.sync += broken.eq(0)
-    whole = Signal()
-    with m.If(takes & ~dut.run):
-        m.d.sync += whole.eq(complete)
-    h.claim(
-        "the engine never completes an image or a program whose last byte is another one",
-        ~takes | ~complete | byte.last,
-    )
-    h.claim("behind an end that is early the engine gets no byte before it begins anew", ~takes | ~broken)
-    h.claim("bytes are not changed", ~dut.image.valid | (dut.image.payload == byte.value))
-    h.claim("every byte that the engine takes is taken from the host", ~takes | dut.i.ready)
-    h.claim("no byte comes in the clock of a change", ~takes | ~changes)
-    h.claim("a program that is not whole is not loaded", ~dut.loaded | whole)
-    # A host that stops the engine withdraws what is offered.
-    stays = dut.wanted_run & h.past(dut.run) & dut.run
-    h.claim("a byte of an image is offered until it is taken", ~stays | keeps(h, dut.image))
-    return h
-
-
 THEOREMS = {
     "Wishbone, classic": Theorem(
         "a classic Wishbone port answers every strobe once, with err where there is no such register",
@@ -229,11 +175,5 @@ THEOREMS = {
         "an AXI4-Lite port answers every access once, with SLVERR where there is no such register",
         axi_lite_harness, Mode.INDUCTION, 6,
     ),
-    "frame gate": Theorem(
-        "the engine computes whole images and loads whole programs only", frame_gate_harness, Mode.BOUNDED, 18,
-    ),
 }  # fmt: skip
 """Of every bus."""
-
-QUICK = ("Wishbone, classic", "Wishbone, pipelined", "AXI4-Lite")
-"""Those that take a few seconds each."""

@@ -66,5 +66,5 @@ QUICK = tuple(
         *(f"port schedule, {engine}" for engine in ENGINES), "port schedule, with max pooling",
         "memory, block RAM",
     )
-) + tuple(streams.QUICK) + buses.QUICK  # fmt: skip
+) + tuple(streams.QUICK) + tuple(buses.THEOREMS)  # fmt: skip
 """Names of the theorems that take a few seconds each."""

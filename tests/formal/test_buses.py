@@ -1,9 +1,6 @@
 """The proofs of bus ports notice a fault; that they hold is in ``test_components``."""
 
-import pytest
-
 from hw.bus.axi_lite import AxiLiteSlave
-from hw.bus.frame_gate import FrameGate
 from hw.bus.register_file import RegisterFile
 from hw.bus.wishbone import WishboneSlave
 from sim.formal import buses
@@ -19,11 +16,6 @@ def wishbone(fault, *, pipelined=False):
 def axi_lite(fault):
     harness = lambda: buses.axi_lite_harness(faulty(AxiLiteSlave, fault))  # noqa: E731
     return refuted(Theorem("a fault", harness, Mode.INDUCTION, 6))
-
-
-def gate(fault):
-    harness = lambda: buses.frame_gate_harness(faulty(FrameGate, fault))  # noqa: E731
-    return refuted(Theorem("a fault", harness, Mode.BOUNDED, 18))
 
 
 def test_an_acknowledge_without_an_access_is_noticed():
@@ -90,21 +82,3 @@ def test_an_erroneous_read_that_takes_a_word_is_noticed():
             m.d.comb += slave.registers.read.eq(1)
 
     assert "only a read that is answered" in axi_lite(fault)
-
-
-@pytest.mark.full
-def test_a_last_byte_that_is_not_held_back_is_noticed():
-    def fault(gate, m):
-        with m.If(gate.i.payload.value == 0x5A):
-            m.d.comb += gate.image.valid.eq(gate.i.valid & gate.run & gate.running & gate.wanted)
-
-    assert "whose last byte is another one" in gate(fault)
-
-
-@pytest.mark.full
-def test_a_program_that_is_cut_short_and_loaded_is_noticed():
-    def fault(gate, m):
-        with m.If(gate.program_size):
-            m.d.sync += gate.loaded.eq(1)
-
-    assert "not whole is not loaded" in gate(fault)
