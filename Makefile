@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test test-full test-deps coverage lint format bench-accuracy bench-training bench-training-cost bench-mechanism bench-cell bench-systolic bench-boards bench-roofline bench-link bench-verification clean
+.PHONY: help demo test test-full test-deps coverage lint format bench-accuracy bench-training bench-training-cost bench-mechanism bench-cell bench-buses bench-systolic bench-boards bench-roofline bench-link bench-verification clean
 
 help:
 	@echo "make demo       train, export, generate, simulate, synthesise; ends with a table"
@@ -22,6 +22,7 @@ help:
 	@echo "make bench-link      how busy the line to a board is while images stream, in simulation"
 	@echo "make bench-verification  equality levels, proofs, mutants, hostile input, kills (hours; ARGS='--only proofs' for one part)"
 	@echo "make bench-cell      logic cells of one cell of the array"
+	@echo "make bench-buses     what AXI and Wishbone add to the engine on an ECP5"
 
 $(STAMP): constraints.txt pyproject.toml
 	@for tool in $(PYTHON) g++; do command -v $$tool >/dev/null || { echo "$$tool is missing: shiftforge needs Python 3.11 or newer, g++ and make"; exit 1; }; done
@@ -88,6 +89,9 @@ bench-verification: $(STAMP)
 
 bench-cell: $(STAMP)
 	@$(BIN)/python -m bench.cell
+
+bench-buses: $(STAMP)
+	@$(BIN)/python -m bench.buses
 
 clean:
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache

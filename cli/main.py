@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cli import boards, check, demo, export, flash, generate, run, simboard, simulate, synth, train, verify
+from cli import boards, check, core, demo, export, flash, generate, run, simboard, simulate, synth, train, verify
 
 app = typer.Typer(
     name="shiftforge",
@@ -13,7 +13,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
-for module in (train, export, boards, check, generate, simulate, verify, synth, flash, simboard, run, demo):
+for module in (train, export, boards, check, generate, simulate, verify, synth, flash, simboard, run, core, demo):
     app.command(name=module.__name__.rsplit(".", 1)[-1])(module.run)
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
-"""Links between an engine and a host."""
+"""Links between an engine and a host, and the buses of a system on a chip."""
 
+from hw.bus.accelerators import AxiAccelerator, WishboneAccelerator
 from hw.bus.byte_fifo import ByteFifo
 from hw.bus.flash_reader import FlashReader
 from hw.bus.frame_link import FrameLink
@@ -9,6 +10,7 @@ from hw.bus.spi_device import SpiDevice
 from hw.bus.uart import UartReceiver, UartTransmitter
 
 __all__ = [
+    "AxiAccelerator",
     "ByteFifo",
     "FlashReader",
     "FrameLink",
@@ -17,4 +19,5 @@ __all__ = [
     "SpiDevice",
     "UartReceiver",
     "UartTransmitter",
+    "WishboneAccelerator",
 ]

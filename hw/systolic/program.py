@@ -242,6 +242,13 @@ def split(bits: int, size: int, word_bits: int) -> list[int]:
     return [(bits >> at) & (1 << word_bits) - 1 for at in range(0, size, word_bits)]
 
 
+def lanes(words: Sequence[int], config: EngineConfig) -> bytes:
+    """Return memory words in the order of the image stream while the engine is stopped: lane by lane, one a byte."""
+    a, rows = config.activation_bits, config.rows
+    mask = (1 << a) - 1
+    return bytes(word >> (a * lane) & mask for word in words for lane in range(rows))
+
+
 def factor_layout(config: EngineConfig) -> data.StructLayout:
     """Layout of a factor ``2^j + t``: ``two_terms``, ``subtract``, ``shift`` (j - 1)."""
     return data.StructLayout({"two_terms": 1, "subtract": 1, "shift": 2})

@@ -10,7 +10,7 @@ from hw.devices import ECP5_85, UP5K
 from hw.graph import load
 from hw.systolic.config import EngineConfig
 from hw.systolic.shape import choose_config
-from sim.formal import accumulator, cell_pair, ports, requantizer, sequencer, streams
+from sim.formal import accumulator, buses, cell_pair, ports, requantizer, sequencer, streams
 from sim.formal.prove import Theorem
 
 _EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -46,6 +46,7 @@ def _theorems() -> dict[str, Theorem]:
         "block RAM", 8, word_bits=8, depth=4, lane_bits=4, single_port=False, registered=True, column_bits=2
     )
     found.update(streams.THEOREMS)
+    found.update(buses.THEOREMS)
     found["accumulator"] = accumulator.theorem()
     found["accumulator of two columns"] = accumulator.theorem(tile_cols=2)
     found.update(sequencer.THEOREMS)
@@ -65,5 +66,5 @@ QUICK = tuple(
         *(f"port schedule, {engine}" for engine in ENGINES), "port schedule, with max pooling",
         "memory, block RAM",
     )
-) + tuple(streams.QUICK)  # fmt: skip
+) + tuple(streams.QUICK) + tuple(buses.THEOREMS)  # fmt: skip
 """Names of the theorems that take a few seconds each."""

@@ -37,6 +37,10 @@ OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "simulate": {"--samples": ("1", "3"), "--seed": ("0",), "--waves": ("vcd", "fst")},
     "synth": {"--seeds": ("1", "3")},
+    "core": {
+        "--engine": ("build",), "--bus": ("axi", "wishbone"), "--out": ("out", "core"), "--also": ("net.s3net",),
+        "--board": ("icebreaker", "hx8k_evn", "ulx3s_85f"), "--stream-bits": ("8", "32"), "--pipelined": (),
+    },
     "demo": {"--out": ("out",), "--samples": ("1",)},
 }  # fmt: skip
 """The options of every verb, with values that are right."""
@@ -44,6 +48,7 @@ OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
 ARGUMENTS = {
     "train": ("mlp", "small_resnet", "lenet5", "resnet8"), "export": ("run",), "check": ("net.s3net",),
     "generate": ("net.s3net",), "simulate": ("build",), "synth": ("build",), "demo": (),
+    "core": ("net.s3net",),
 }  # fmt: skip
 """The argument of every verb."""
 
@@ -181,6 +186,8 @@ def reading_line(rng: random.Random, workplace: Workplace) -> tuple[list[str], d
         (["generate", "net.s3net", "--engine", "build", "--out", "out"], ("build/build.json", "build/network.s3net")),
         (["simulate", "build", "--samples", "2"],
          ("build/build.json", "build/network.s3net", "build/reference.npz", "build/engine.v")),
+        (["core", "net.s3net", "--out", "out"], ("net.s3net",)),
+        (["core", "--engine", "build", "--bus", "wishbone"], ("build/build.json", "build/network.s3net")),
         (["synth", "build"], ("build/build.json", "build/network.s3net", "build/engine.v")),
         (["export", "run", "--samples", "3"], ("run/config.json", "run/model.safetensors")),
         (["train", "mlp", "--epochs", "1", "--out", "run"], ("run/config.json", "run/result.json")),

@@ -132,6 +132,7 @@ class CommandJudge:
             offline = urllib.error.URLError("no network")
             stack.enter_context(mock.patch("urllib.request.urlopen", side_effect=offline))
             stack.enter_context(mock.patch("hw.systolic.build.emit_verilog", return_value="// engine\n"))
+            stack.enter_context(mock.patch("hw.bus.core_folder.emit_core", return_value="// core\n"))
             if not self.long_work:
                 for name in _LONG_WORK:
                     stack.enter_context(mock.patch(name, side_effect=Started()))

@@ -15,6 +15,7 @@ from hw.systolic.compiler.layout import ImageLayout, Layout, MapLayout, choose_l
 from hw.systolic.compiler.plan import CompileError, LayerPlan
 from hw.systolic.config import EngineConfig
 from hw.systolic.cycles import LayerClocks, predicted_clocks
+from hw.systolic.program import lanes
 
 Write = tuple[int, int, int]
 """A traced write: word address, lane mask, word."""
@@ -56,9 +57,7 @@ class CompiledNetwork:
 
     def pack_program(self) -> bytes:
         """Return the program in the order of the image stream while the engine is stopped: lane by lane."""
-        bits, rows = self.config.activation_bits, self.config.rows
-        mask = (1 << bits) - 1
-        return bytes(word >> bits * lane & mask for word in self.words for lane in range(rows))
+        return lanes(self.words, self.config)
 
     def pack_image(self, image: np.ndarray) -> bytes:
         """Return an image (channels, height, width) in the order of the image stream, an activation a byte."""

@@ -1,0 +1,1 @@
+"""The driver in C; :mod:`hw.bus.register_text` makes its header of registers."""
