@@ -108,11 +108,11 @@ class _Program(Assembler):
         self.read(self.constant(to))
         self.do(pointer=Pointer.TAKE)
 
-    def is_zero(self, cell: int, then: str) -> None:
-        """Go to ``then`` if a cell is zero."""
+    def is_zero(self, cell: int, then: str, otherwise: str | None = None) -> None:
+        """Go to ``then`` if a cell is zero, otherwise to ``otherwise`` or on."""
         self.read(cell)
         self.do()
-        self.branch(Condition.ZERO, then)
+        self.branch(Condition.ZERO, then, otherwise)
 
     def send(self, source: int, **more: int) -> None:
         self.do(source=source, byte=1, **more)
@@ -164,7 +164,6 @@ class _Program(Assembler):
         self.go("more", source=Source.INPUT, byte=1)
         self.label("header")
         self.do(order=Order.BEGIN_INPUT)
-        self.set(LENGTH, HEADER_BYTES)
         self.set(LEFT, HEADER_BYTES)
         self.set(LEFT + 1, 0)
         self.set(LEFT + 2, 0)
@@ -374,8 +373,7 @@ class _Program(Assembler):
         self.branch(Condition.ERROR, "reply")
         self.branch(Condition.RUN, "start", "reply")
         self.label("done")
-        self.is_zero(PROBLEM, "good")
-        self.go("refuse")
+        self.is_zero(PROBLEM, "good", "refuse")
         self.label("good")
         self.copy(HEADER, REPLY_TYPE)
         self.copy(HEADER, TYPE)
@@ -529,8 +527,7 @@ class _Program(Assembler):
         self.branch(Condition.ZERO, "patience", "hunt")
         self.label("cut off")
         # The reply has no end; another one says why.
-        self.is_zero(PHASE, "broke off")
-        self.go("engine error")
+        self.is_zero(PHASE, "broke off", "engine error")
 
 
 SHORT = 4

@@ -316,3 +316,10 @@ def test_an_identification_is_longer_than_a_byte_counts():
     simulate(dut, testbench)
     with pytest.raises(ValueError, match="at most 1920 bytes, got 2000"):
         HostLink(bytes(2000))
+
+
+@pytest.mark.parametrize("clusters", [1, 4, 16])
+@pytest.mark.parametrize("timeout", [1 << 21, 0x2932E0, 0xFFFFFF])
+@pytest.mark.parametrize("size", [0, 243, 300, 500, 1920])
+def test_the_microprogram_has_room_whatever_its_constants_are(size, timeout, clusters):
+    FrameLink(bytes(size), clusters=clusters, timeout=timeout)
