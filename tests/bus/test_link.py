@@ -17,7 +17,7 @@ from host.protocol import (
     read_state,
     request,
 )
-from hw.bus import ByteFifo, HostLink, LaneSplitter
+from hw.bus import ByteFifo, FrameLink, HostLink, LaneSplitter
 from hw.bus.frame_types import Frame, LinkError
 from hw.systolic.compiler import compile_network
 from hw.systolic.header_check import Error
