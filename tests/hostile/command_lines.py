@@ -41,6 +41,13 @@ OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
         "--engine": ("build",), "--bus": ("axi", "wishbone"), "--out": ("out", "core"), "--also": ("net.s3net",),
         "--board": ("icebreaker", "hx8k_evn", "ulx3s_85f"), "--stream-bits": ("8", "32"), "--pipelined": (),
     },
+    "boards": {"--json": ()},
+    "flash": {"--dry-run": ()},
+    "simboard": {"--link": ("uart", "spi"), "--flash": ("net.s3net",)},
+    "run": {
+        "--port": ("/dev/ttyS97",), "--network": ("net.s3net",), "--baud": ("1000000",), "--samples": ("1",),
+        "--self-test": (), "--json": (),
+    },
     "demo": {"--out": ("out",), "--samples": ("1",)},
 }  # fmt: skip
 """The options of every verb, with values that are right."""
@@ -48,7 +55,7 @@ OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
 ARGUMENTS = {
     "train": ("mlp", "small_resnet", "lenet5", "resnet8"), "export": ("run",), "check": ("net.s3net",),
     "generate": ("net.s3net",), "simulate": ("build",), "synth": ("build",), "demo": (),
-    "core": ("net.s3net",),
+    "core": ("net.s3net",), "boards": (), "flash": ("build",), "simboard": ("build",), "run": ("digits", "image.npy"),
 }  # fmt: skip
 """The argument of every verb."""
 
