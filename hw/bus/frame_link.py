@@ -189,20 +189,27 @@ class FrameLink(wiring.Component):
         zero, magic = Signal(), Signal()
         with m.If(acts):
             m.d.sync += [zero.eq(source == 0), magic.eq(source == REQUEST)]
-        conditions = {
+        conditions: dict[Condition, Value] = {
             Condition.HAVE: self.i.valid,
             Condition.MAGIC: magic,
             Condition.ZERO: zero,
+            Condition.OFFERED: offered,
+            Condition.RUN: run,
+        }
+        # What comes from afar is seen a clock late: the way from there to the program's address would be long. No
+        # branch looks at it in the clock behind an action that changes it.
+        afar = {
             Condition.GOOD: good,
             Condition.ROOM: self.o.ready,
-            Condition.OFFERED: offered,
             Condition.LOGITS: self.logits.valid,
             Condition.LAST: self.logits.payload.last,
             Condition.KLASS: self.klass.valid,
             Condition.ERROR: self.error.any(),
             Condition.BUSY: self.busy,
-            Condition.RUN: run,
         }
+        for condition, value in afar.items():
+            conditions[condition] = seen = Signal(name=f"seen_{condition.name.lower()}")
+            m.d.sync += seen.eq(value)
         holds_true = Signal()
         with m.Switch(word.source):
             for condition, value in conditions.items():
