@@ -57,7 +57,8 @@ class HostLink(wiring.Component):
         prefix: bytes = b"",
     ) -> None:
         self.link = FrameLink(blob, clusters=clusters, timeout=timeout, registered=registered, prefix=prefix)
-        self.receive = ByteFifo(depth, registered=registered)
+        # Several block RAMs deep: the choice between them is not on the way to the link as well.
+        self.receive = ByteFifo(depth, registered=True)
         self.transmit = ByteFifo(SEND_DEPTH, registered=registered, bursts=True)
         self.has_boot = boot
         ports = {
