@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth import Cat, Module, Mux, Signal, Value
+from amaranth import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.hdl import signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
@@ -189,7 +189,7 @@ class FrameLink(wiring.Component):
         zero, magic = Signal(), Signal()
         with m.If(acts):
             m.d.sync += [zero.eq(source == 0), magic.eq(source == REQUEST)]
-        conditions: dict[Condition, Value] = {
+        conditions: dict[int, Value] = {
             Condition.HAVE: self.i.valid,
             Condition.MAGIC: magic,
             Condition.ZERO: zero,
@@ -210,16 +210,21 @@ class FrameLink(wiring.Component):
         for condition, value in afar.items():
             conditions[condition] = seen = Signal(name=f"seen_{condition.name.lower()}")
             m.d.sync += seen.eq(value)
-        holds_true = Signal()
-        with m.Switch(word.source):
-            for condition, value in conditions.items():
-                with m.Case(condition):
-                    m.d.comb += holds_true.eq(value)
-        following = Signal(ADDRESS_BITS)
-        m.d.comb += following.eq(word.next | (is_branch & holds_true))
+        # In four groups, and the address's lowest bit last: a table too many on this path is a slower board. The kept
+        # names hold the synthesis to this order.
+        select = Signal(4)
+        groups = Signal(4, attrs={"keep": 1})
+        holds_true, base = Signal(attrs={"keep": 1}), Signal(ADDRESS_BITS)
+        m.d.comb += select.eq(word.source)
+        for g in range(4):
+            chosen = [conditions.get(number, Const(0)) for number in range(4 * g, 4 * g + 4)]
+            m.d.comb += groups[g].eq(Array(chosen)[select[:2]])
+        m.d.comb += [holds_true.eq(groups.bit_select(select[2:], 1)), base.eq(Mux(started, word.next, 0))]
+        branches = Signal()
+        m.d.comb += branches.eq(is_branch & started)
         with m.If(is_branch & (word.source == Condition.RETURN)):
-            m.d.comb += following.eq(returns_to)
-        m.d.comb += fetch.addr.eq(Mux(started, following, 0))
+            m.d.comb += [base.eq(Mux(started, returns_to, 0)), branches.eq(0)]
+        m.d.comb += fetch.addr.eq(base | (branches & holds_true))
         return m
 
     def _source(self, m: Module, number: Value, cell: Value) -> Signal:
