@@ -23,6 +23,9 @@ def run(
     port: Annotated[str, typer.Option(help="/dev/ttyUSB1, an URL of pyserial, ftdi://… or spi:PATH")] = "",
     network: Annotated[Path | None, typer.Option(help="a .s3net file, which is loaded first")] = None,
     baud: Annotated[int | None, typer.Option(min=1, help="of a serial port; by default 3 and 1 Mbaud")] = None,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, help="seconds of silence after which a frame counts as lost")
+    ] = 2.0,
     samples: Annotated[int, typer.Option(min=1, help="test images of a data set")] = 100,
     self_test: Annotated[bool, typer.Option("--self-test", help="run a small random network first")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print a JSON object instead of text")] = False,
@@ -41,7 +44,7 @@ def run(
     pictures, names, labels = (None, [], None) if graph is None else _images(graph, images or [], samples)
     from host.device import connect
 
-    with connect(port, baud=baud) as device:
+    with connect(port, baud=baud, timeout=timeout) as device:
         about = device.identity.description
         found: dict[str, Any] = {"board": about.board, "link": about.link, "baud": about.baud}
         if self_test:

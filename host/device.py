@@ -429,7 +429,7 @@ def connect(port: str | Transport, *, baud: int | None = None, timeout: float = 
         return _opened(descriptor_spi(port.removeprefix("spi:")), timeout)
     failure: HostError | None = None
     for rate in (baud,) if baud else BAUDS:
-        transport = SerialTransport(port, rate)
+        transport = SerialTransport(port, rate, max(10, 5 * timeout))
         try:
             return _opened(transport, timeout if baud else min(timeout, 0.6))
         except HostError as error:

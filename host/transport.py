@@ -40,6 +40,8 @@ class SerialTransport:
         A device, or an URL of pyserial such as ``socket://localhost:4000``.
     baud : int
         Bits a second.
+    patience : float
+        Seconds in which the line must take what is written.
 
     Raises
     ------
@@ -47,12 +49,14 @@ class SerialTransport:
         If the port cannot be opened.
     """
 
-    def __init__(self, port: str, baud: int) -> None:
+    def __init__(self, port: str, baud: int, patience: float = 10) -> None:
         import serial
 
         self.name = port
         try:
-            self._serial: Any = serial.serial_for_url(port, baudrate=baud, timeout=0, write_timeout=10, exclusive=True)
+            self._serial: Any = serial.serial_for_url(
+                port, baudrate=baud, timeout=0, write_timeout=patience, exclusive=True
+            )
         except (OSError, ValueError, serial.SerialException) as error:
             raise HostError(_why_not(port, error)) from error
         with contextlib.suppress(AttributeError, OSError, ValueError, NotImplementedError):

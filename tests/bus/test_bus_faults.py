@@ -146,7 +146,7 @@ def clocks_in_which_the_engine_waits_for_a_byte_are_counted(script, images):
 def words_that_come_too_fast_are_lost_and_said_to_be(script, images):
     script.load().expect("data_space", 16)
     script.do(["send", image_bytes(script.compiled, images[2]).hex(), True], ["keep", [[0, 15, 0]] * 30])
-    script.event("data_full").expect("data_space", 0).do(["write", ADDRESS["control"], 0x100, 15], ["wait", 4])
+    script.expect("data_space", 0).event("data_full").do(["write", ADDRESS["control"], 0x100, 15], ["wait", 4])
     script.expect("data_space", 16).expect("logits_waiting", 0).load().infer(images[3])
 
 

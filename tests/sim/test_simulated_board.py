@@ -46,6 +46,11 @@ def icebreaker(tmp_path_factory):
     return started("icebreaker", UP5K, tmp_path_factory.mktemp("boards"))
 
 
+def connect(port):
+    """Connect with the patience that a simulation on a busy machine needs."""
+    return shiftforge.connect(port, baud=3_000_000, timeout=60)
+
+
 def check(device, network, images=IMAGES):
     result = device.infer(images)
     want = network.run(images)[network.logits.name]
@@ -57,7 +62,20 @@ def check(device, network, images=IMAGES):
 def test_the_host_program_runs_images_on_the_board(icebreaker):
     run, config = icebreaker
     with run() as board:
-        command = ["run", "--port", board.port, "--baud", "3000000", "--network", DIGITS, "digits", "--samples", "20"]
+        command = [
+            "run",
+            "--port",
+            board.port,
+            "--baud",
+            "3000000",
+            "--timeout",
+            "60",
+            "--network",
+            DIGITS,
+            "digits",
+            "--samples",
+            "20",
+        ]
         answer = CliRunner().invoke(app, [*command, "--json"])
         assert answer.exit_code == 0, answer.output
         found = json.loads(answer.output)
@@ -69,7 +87,7 @@ def test_the_host_program_runs_images_on_the_board(icebreaker):
 
 def test_two_networks_one_after_the_other_a_reset_and_no_network(icebreaker):
     run, _ = icebreaker
-    with run() as board, shiftforge.connect(board.port, baud=3_000_000) as device:
+    with run() as board, connect(board.port) as device:
         assert not device.status().loaded
         with pytest.raises(HostError, match="load"):
             device.infer(IMAGES[:1])
@@ -85,7 +103,7 @@ def test_two_networks_one_after_the_other_a_reset_and_no_network(icebreaker):
 def test_a_plug_pulled_in_the_middle_of_a_frame_costs_that_frame(icebreaker):
     run, _ = icebreaker
     with run() as board:
-        with shiftforge.connect(board.port, baud=3_000_000) as device:
+        with connect(board.port) as device:
             device.load(DIGITS)
             check(device, NETWORKS[0], IMAGES[:2])
         line = os.open(board.port, os.O_RDWR | os.O_NOCTTY)
@@ -95,7 +113,7 @@ def test_a_plug_pulled_in_the_middle_of_a_frame_costs_that_frame(icebreaker):
         os.write(line, request(Frame.INFER, 9, bytes(64))[:40])
         time.sleep(0.2)
         os.close(line)
-        with shiftforge.connect(board.port, baud=3_000_000) as device:
+        with connect(board.port) as device:
             assert device.identify().digest == bytes.fromhex(digest(NETWORKS[0]))[:8]
             device.load(MLP)
             check(device, NETWORKS[1], IMAGES[:3])
@@ -103,7 +121,7 @@ def test_a_plug_pulled_in_the_middle_of_a_frame_costs_that_frame(icebreaker):
 
 def test_a_board_that_is_gone_is_one_sentence(icebreaker):
     run, _ = icebreaker
-    with run() as board, shiftforge.connect(board.port, baud=3_000_000) as device:
+    with run() as board, connect(board.port) as device:
         device.load(DIGITS)
         board.process.kill()
         board.process.wait()
@@ -118,7 +136,7 @@ def test_a_network_in_the_flash_is_there_after_power_up(icebreaker, tmp_path, se
     image = tmp_path / "network.bin"
     image.write_bytes(flash_image(compile_network(NETWORKS[1], config)))
     with run(flash=(image, NETWORK_ADDRESS), seed=seed) as board:
-        with shiftforge.connect(board.port, baud=3_000_000) as device:
+        with connect(board.port) as device:
             assert device.identify().digest == bytes.fromhex(digest(NETWORKS[1]))[:8]
             assert device.status().loaded
             device.use(NETWORKS[1])
@@ -135,7 +153,7 @@ def test_a_damaged_network_in_the_flash_is_not_run_and_the_host_can_load_another
         del content[len(content) // 2 :]
     image = tmp_path / "network.bin"
     image.write_bytes(content)
-    with run(flash=(image, NETWORK_ADDRESS)) as board, shiftforge.connect(board.port, baud=3_000_000) as device:
+    with run(flash=(image, NETWORK_ADDRESS)) as board, connect(board.port) as device:
         device.load(DIGITS)
         check(device, NETWORKS[0], IMAGES[:2])
 
@@ -151,7 +169,7 @@ def test_a_simulation_that_does_not_start_is_one_sentence(tmp_path):
 @pytest.mark.full
 def test_the_same_over_spi(tmp_path):
     run, _ = started("icebreaker", UP5K, tmp_path, link="spi")
-    with run() as board, shiftforge.connect(f"spi:{board.port}") as device:
+    with run() as board, connect(f"spi:{board.port}") as device:
         for network in NETWORKS:
             device.load(network)
             check(device, network)
@@ -160,7 +178,7 @@ def test_the_same_over_spi(tmp_path):
 @pytest.mark.full
 def test_a_bitstream_brings_its_network_where_it_can(tmp_path):
     run, _ = started("ulx3s_85f", ECP5_85, tmp_path, stored=True)
-    with run() as board, shiftforge.connect(board.port, baud=3_000_000) as device:
+    with run() as board, connect(board.port) as device:
         assert device.identify().digest == bytes.fromhex(digest(NETWORKS[0]))[:8]
         device.use(NETWORKS[0])
         check(device, NETWORKS[0])

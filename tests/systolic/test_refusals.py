@@ -109,7 +109,7 @@ def test_writes_that_are_not_the_programs():
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (lambda: UartReceiver(3), "a UART bit must take 4 to 65535 clocks, got 3"),
+        (lambda: UartReceiver(3), "a UART bit must take 4 to 65535 clocks, or half a clock more, got 3"),
         (lambda: CellPair(8, Alphabet.integer(4)), "a shift-add cell has no alphabet int-4"),
         (lambda: MainMemory(60, 64, 8, single_port=False), "a word of 60 bits has no whole number of 8-bit lanes"),
         (lambda: MainMemory(32, 64, 8, single_port=True), "SPRAM is 16384 words of 64 bits"),
