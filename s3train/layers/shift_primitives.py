@@ -11,8 +11,8 @@ from torch.nn import functional
 from hw import graph
 from s3train.layers.stored_view import StoredView
 
-EIGHT_DIRECTIONS = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
-"""``(dy, dx)`` to the eight neighbours of a pixel."""
+EIGHT_DIRECTIONS = ((-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (1, 1), (-1, 1), (1, -1))
+"""``(dy, dx)`` to the eight neighbours of a pixel, opposite ones side by side."""
 
 
 class ChannelShift(StoredView):

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from s3train.layers.shift_primitives import AddressShift, ChannelShift, ShortcutShift
-
-AROUND = ((-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (1, 1), (-1, 1), (1, -1))
-"""``(dy, dx)`` to the neighbours of a pixel, opposite ones side by side."""
+from s3train.layers.shift_primitives import EIGHT_DIRECTIONS, AddressShift, ChannelShift, ShortcutShift
 
 GROUP = 8
 """Channels that move together: a memory word of the small engines, so that a move costs nothing."""
@@ -15,8 +12,8 @@ GROUP = 8
 
 def directions(channels: int, index: int) -> tuple[tuple[int, int], ...]:
     """Return the directions of a block's groups, up to eight; where there are fewer, every block goes on around."""
-    count = min(len(AROUND), max(1, channels // GROUP))
-    return tuple(AROUND[(index * count + i) % len(AROUND)] for i in range(count))
+    count = min(len(EIGHT_DIRECTIONS), max(1, channels // GROUP))
+    return tuple(EIGHT_DIRECTIONS[(index * count + i) % len(EIGHT_DIRECTIONS)] for i in range(count))
 
 
 def pointwise(channels: int, out: int, stride: int = 1, groups: int = 1) -> list[nn.Module]:

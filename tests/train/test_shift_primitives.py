@@ -12,8 +12,9 @@ from hw.systolic.compiler import compile_network
 from hw.systolic.shape import choose_config
 from s3train import TensorFormat
 from s3train.layers import AddressShift, ChannelShift, ShortcutShift
+from s3train.layers.shift_primitives import EIGHT_DIRECTIONS
 from s3train.models import build_model, count
-from s3train.models.addressnet import AROUND, AddressNet, directions
+from s3train.models.addressnet import AddressNet, directions
 from tests.train.test_export import check, trained
 
 FORMAT = TensorFormat(8, 0, 8)
@@ -90,9 +91,9 @@ def test_an_addressnet_compiles_and_its_moves_take_no_pass():
 
 
 def test_blocks_take_turns_with_the_directions():
-    assert directions(64, 0) == directions(128, 3) == AROUND
-    assert directions(32, 0) + directions(32, 1) == AROUND and directions(32, 2) == directions(32, 0)
-    assert directions(8, 3) == AROUND[3:4]
+    assert directions(64, 0) == directions(128, 3) == EIGHT_DIRECTIONS
+    assert directions(32, 0) + directions(32, 1) == EIGHT_DIRECTIONS and directions(32, 2) == directions(32, 0)
+    assert directions(8, 3) == EIGHT_DIRECTIONS[3:4]
 
 
 def test_the_enhanced_one_mixes_its_groups_by_a_channel_shift():
