@@ -53,8 +53,9 @@ def build_at_best_clock(
             met.append((clock.clock_mhz, clock))
             if clock.clock_mhz >= slowest * (1 - WASTE) or len(met) > 1:
                 break
-        # Once a clock is met, the last placement says how much more there is; before that, the slowest of all.
-        following = clock.at((tried[-1] if met else min(tried)) * (1 - MARGIN))
+        # Once a clock is met, the last placement says how much more there is. Before that, the slowest of all, with
+        # twice the margin: another clock is another placement, which may be as much slower.
+        following = clock.at(tried[-1] * (1 - MARGIN) if met else min(tried) * (1 - 2 * MARGIN))
         if following.clock_mhz == clock.clock_mhz or any(following.clock_mhz <= mhz for mhz, _ in met):
             break
         report(f"{board.title}: the slowest seed reaches {slowest} MHz, the PLL goes to {following.clock_mhz:.4g} MHz")
