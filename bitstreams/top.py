@@ -28,8 +28,8 @@ RECEIVE_DEPTH = {Family.ICE40: 2048, Family.ECP5: 16384}
 TIMEOUT_S = 0.4
 """About how long a frame may make no progress; a host's USB bus pauses for some milliseconds."""
 
-LOOK_CLOCKS = 6
-"""Clocks of one of the link's looks for a byte, about."""
+LOOK_CLOCKS = {Family.ICE40: 9, Family.ECP5: 14}
+"""Clocks of one of the link's looks for a byte; with a register behind its memories they are more."""
 
 
 class Top(Elaboratable):
@@ -81,7 +81,7 @@ class Top(Elaboratable):
         self.link = HostLink(
             self.description().to_bytes(),
             clusters=config.clusters,
-            timeout=max(256, round(TIMEOUT_S * clock_hz) // (LOOK_CLOCKS * (1 + ecp5))),
+            timeout=max(256, round(TIMEOUT_S * clock_hz) // LOOK_CLOCKS[board.device.family]),
             depth=RECEIVE_DEPTH[board.device.family],
             registered=ecp5,
             boot=boot is not None,
@@ -107,8 +107,11 @@ class Top(Elaboratable):
         m.submodules.link = reset(link)
         # Stopped as long as the link is held in reset.
         m.submodules.engine = engine = Engine(self.config, self.stored.words if self.stored else ())
+        # A register, since the way from the link to all of the engine is long.
+        run = Signal()
+        m.d.sync += run.eq(link.run)
         m.d.comb += [
-            engine.run.eq(link.run),
+            engine.run.eq(run),
             link.error.eq(engine.status.error),
             link.busy.eq(engine.status.busy),
             link.cycles.eq(engine.status.cycles),

@@ -43,9 +43,9 @@ class FrameLink(wiring.Component):
     clusters : int
         Images of an inference, and answers of its reply.
     timeout : int
-        Looks for the next byte until a frame is given up; a look takes 4 clocks and more.
+        Looks for the next byte until a frame is given up; a look takes 9 clocks and more.
     registered : bool
-        Whether a register follows the memories' outputs; an instruction then takes two clocks.
+        Whether a register follows the memories' outputs; an instruction then takes one clock more.
     prefix : bytes
         The first bytes of the load of a network that is in the engine's memory already; it runs after the reset.
 
@@ -102,7 +102,8 @@ class FrameLink(wiring.Component):
         m.submodules.cells = cells = Memory(shape=8, depth=depth, init=self.cells, attrs=NO_COLLISION)
         write, read = cells.write_port(), cells.read_port()
 
-        # The instruction that acts, and what its byte is. A byte's instruction acts for eight clocks.
+        # The instruction that acts, and what its byte is. A branch and one that writes act for two clocks: what they
+        # find out waits in flip-flops for the second. A byte's acts for nine, one for each bit from the second on.
         word, cell = Signal(WORD), Signal(8)
         acts, holds, started = Signal(), Signal(), Signal()
         m.d.sync += started.eq(1)
@@ -119,42 +120,51 @@ class FrameLink(wiring.Component):
 
         is_order, is_byte, is_branch = (word.kind == kind for kind in (Kind.ORDER, Kind.BYTE, Kind.BRANCH))
         bit = Signal(3)
-        ends, works = Signal(), Signal()
+        ends, takes, gives, works, second = Signal(), Signal(), Signal(), Signal(), Signal()
         from_host = word.source == Source.INPUT
+        writes = word.write != Write.NOTHING
+        m.d.sync += [
+            second.eq(acts & holds),
+            ends.eq(works & (bit == 6)),
+            takes.eq(works & (bit == 6) & from_host),
+            gives.eq(works & (bit == 6) & ~from_host),
+        ]
         m.d.comb += [
-            works.eq(is_byte & acts),
-            ends.eq(bit == 7),
-            holds.eq(is_byte & ~ends),
-            self.i.ready.eq(works & ends & from_host),
-            self.o.valid.eq(works & ends & ~from_host),
+            works.eq(is_byte & second),
+            holds.eq(Mux(is_byte, ~ends, (is_branch | writes) & ~second)),
+            self.i.ready.eq(takes),
+            self.o.valid.eq(gives),
             self.o.payload.eq(source),
         ]
         m.d.sync += bit.eq(bit + works)
         order = Signal(Order)
         with m.If(is_order & acts):
             m.d.comb += order.eq(word.cell[:ORDER_BITS])
-        good = self._crcs(m, source, bit, works, from_host, word.source, order)
+        good = self._crcs(m, source, works, from_host, word.source, order)
 
         # The cells, and a byte that is one more or less on its way there.
         pointer = Signal(range(depth))
         address = Signal(range(depth))
-        steps, takes = (is_order & acts & (word.cell[ORDER_BITS:] == way) for way in (Pointer.STEP, Pointer.TAKE))
-        more, less = word.write == Write.MORE, word.write == Write.LESS
-        # One adder: the lowest bit is the carry into the others.
-        changed = Signal(10)
+        steps, points = (is_order & acts & (word.cell[ORDER_BITS:] & way).any() for way in (Pointer.STEP, Pointer.TAKE))
+        more, less = word.write == Write.MORE, (word.write == Write.LESS) | (word.write == Write.NOTHING)
+        # One adder: the lowest bit is the carry into the others. What is written in the first clock is written over.
+        # Less than nothing leaves no carry, so a zero is found as well.
+        total, changed, zero = Signal(10), Signal(8), Signal()
+        m.d.comb += total.eq(Cat(more, source) + Cat(more, less.replicate(8)))
+        with m.If(acts):
+            m.d.sync += [changed.eq(total[1:9]), zero.eq(~total[9])]
         m.d.comb += [
-            changed.eq(Cat(more, source) + Cat(more, less.replicate(8))),
             address.eq(Mux(is_order, pointer, word.cell)),
             read.addr.eq(address),
             read.en.eq(acts & ~holds),
             write.addr.eq(address),
-            write.data.eq(changed[1:9]),
-            write.en.eq(acts & (word.write != Write.NOTHING)),
+            write.data.eq(changed),
+            write.en.eq(acts & writes),
         ]
-        with m.If(steps):
+        with m.If(steps & ~holds):
             m.d.sync += pointer.eq(pointer + 1)
-        with m.If(takes):
-            m.d.sync += pointer.eq(source)
+        with m.If(points):
+            m.d.sync += pointer.eq(cell)
 
         # The engine.
         offered = Signal()
@@ -170,7 +180,6 @@ class FrameLink(wiring.Component):
             # Not while the link is held in reset.
             with m.If(~started):
                 m.d.sync += run.eq(1)
-        returns_to = Signal(8)
         with m.If(self.image.ready):
             m.d.sync += offered.eq(0)
         with m.Switch(order):
@@ -182,68 +191,58 @@ class FrameLink(wiring.Component):
                 m.d.sync += run.eq(1)
             with m.Case(Order.STOP):
                 m.d.sync += run.eq(0)
-            with m.Case(Order.RETURN_TO):
-                m.d.sync += returns_to.eq(source)
 
         # What comes next. What the source was is known in the next instruction.
-        zero, magic = Signal(), Signal()
+        magic, returns_to = Signal(), Signal(8)
         with m.If(acts):
-            m.d.sync += [zero.eq(source == 0), magic.eq(source == REQUEST)]
+            m.d.sync += magic.eq(self.i.payload == REQUEST)
+        with m.If(order == Order.RETURN_TO):
+            m.d.sync += returns_to.eq(cell)
         conditions: dict[int, Value] = {
             Condition.HAVE: self.i.valid,
             Condition.MAGIC: magic,
             Condition.ZERO: zero,
-            Condition.OFFERED: offered,
-            Condition.RUN: run,
-        }
-        # What comes from afar is seen a clock late: the way from there to the program's address would be long. No
-        # branch looks at it in the clock behind an action that changes it.
-        afar = {
             Condition.GOOD: good,
             Condition.ROOM: self.o.ready,
+            Condition.OFFERED: offered,
             Condition.LOGITS: self.logits.valid,
             Condition.LAST: self.logits.payload.last,
             Condition.KLASS: self.klass.valid,
             Condition.ERROR: self.error.any(),
             Condition.BUSY: self.busy,
+            Condition.RUN: run,
+            # The others of its bits are in the place of the next address, which is 0.
+            Condition.RETURN: returns_to[0],
         }
-        for condition, value in afar.items():
-            conditions[condition] = seen = Signal(name=f"seen_{condition.name.lower()}")
-            m.d.sync += seen.eq(value)
-        # In four groups, and the address's lowest bit last: a table too many on this path is a slower board. The kept
-        # names hold the synthesis to this order.
-        select = Signal(4)
-        groups = Signal(4, attrs={"keep": 1})
-        holds_true, base = Signal(attrs={"keep": 1}), Signal(ADDRESS_BITS)
-        m.d.comb += select.eq(word.source)
-        for g in range(4):
-            chosen = [conditions.get(number, Const(0)) for number in range(4 * g, 4 * g + 4)]
-            m.d.comb += groups[g].eq(Array(chosen)[select[:2]])
-        m.d.comb += [holds_true.eq(groups.bit_select(select[2:], 1)), base.eq(Mux(started, word.next, 0))]
-        branches = Signal()
-        m.d.comb += branches.eq(is_branch & started)
-        with m.If(is_branch & (word.source == Condition.RETURN)):
-            m.d.comb += [base.eq(Mux(started, returns_to, 0)), branches.eq(0)]
-        m.d.comb += fetch.addr.eq(base | (branches & holds_true))
+        # Looked at in a branch's first clock. In its second there is one table between the two addresses.
+        holds_true, returns = Signal(), Signal()
+        looks = is_branch & acts & ~second
+        chosen = Array(conditions.get(number, Const(0)) for number in range(16))[word.source]
+        m.d.sync += [
+            holds_true.eq(looks & chosen),
+            returns.eq(looks & (word.source == Condition.RETURN)),
+        ]
+        base = word.next | Mux(returns, returns_to[1:] << 1, 0) | holds_true
+        m.d.comb += fetch.addr.eq(Mux(started, base, 0))
         return m
 
     def _source(self, m: Module, number: Value, cell: Value) -> Signal:
-        """Return the byte that an instruction names."""
-        source = Signal(8)
+        """Return the byte that an instruction names; a clock late if it is only sent, as that choice takes long."""
+        far, source = Signal(8), Signal(8)
         logit, klass = self.logits.payload.value, self.klass.payload
-        bytes_: dict[int, Value] = {Source.CELL: cell, Source.INPUT: self.i.payload}
-        bytes_ |= {Source.LOGIT + i: logit.as_unsigned()[8 * i : 8 * i + 8] for i in range(4)}
+        bytes_: dict[int, Value] = {Source.LOGIT + i: logit.as_unsigned()[8 * i : 8 * i + 8] for i in range(4)}
         bytes_ |= {Source.KLASS + i: klass.word_select(i, 8) for i in range(2)}
         bytes_ |= {Source.CYCLES + i: self.cycles.word_select(i, 8) for i in range(4)}
-        bytes_ |= {Source.CRC_HIGH: ~self._sent[8:], Source.CRC_LOW: ~self._sent[:8]}
+        bytes_ |= {Source.CRC_HIGH: ~self._sent[8:]}
         bytes_ |= {Source.STATE: Cat(self.error, self.run, self.busy)}
-        with m.Switch(number):
-            for case, value in bytes_.items():
-                with m.Case(case):
-                    m.d.comb += source.eq(value)
+        m.d.sync += far.eq(Array(bytes_.get(case, ~self._sent[:8]) for case in range(16))[number])
+        near = {Source.CELL: cell, Source.INPUT: self.i.payload, Source.NOTHING: Const(0, 8)}
+        chosen = [Mux(number == case, value, 0) for case, value in near.items()]
+        is_far = ~Cat(number == case for case in near).any()
+        m.d.comb += source.eq(chosen[0] | chosen[1] | Mux(is_far, far, 0))
         return source
 
-    def _crcs(self, m: Module, source: Value, bit: Value, works: Value, from_host: Value, number: Value,
+    def _crcs(self, m: Module, source: Value, works: Value, from_host: Value, number: Value,
               order: Value) -> Value:  # fmt: skip
         """Take the source's bits into the CRC of what comes, or of what goes; return whether the former is 0.
 
@@ -251,16 +250,17 @@ class FrameLink(wiring.Component):
         kept inverted, so that they begin with 0, as an iCE40's flip-flops do by themselves.
         """
         received, sent = Signal(16), self._sent
-        data_bit, comes, goes = Signal(), Signal(), Signal()
+        byte, begun, comes, goes = Signal(8), Signal(), Signal(), Signal()
         is_crc = (number == Source.CRC_HIGH) | (number == Source.CRC_LOW)
         m.d.sync += [
-            data_bit.eq(source[::-1].bit_select(bit, 1)),
+            begun.eq(works),
+            byte.eq(Mux(begun, byte << 1, source)),
             comes.eq(works & from_host),
             goes.eq(works & ~from_host & ~is_crc),
         ]
         for crc, moves, begins in ((received, comes, Order.BEGIN_INPUT), (sent, goes, Order.BEGIN_OUTPUT)):
             with m.If(moves):
-                m.d.sync += crc.eq(Cat(1, crc[:15]) ^ Mux(crc[15] ^ ~data_bit, POLYNOMIAL, 0))
+                m.d.sync += crc.eq(Cat(1, crc[:15]) ^ Mux(crc[15] ^ ~byte[7], POLYNOMIAL, 0))
             with m.If(order == begins):
                 m.d.sync += crc.eq(0)
         good = Signal()

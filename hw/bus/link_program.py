@@ -169,7 +169,7 @@ class _Program(Assembler):
         self.set(LEFT + 2, 0)
         self.set(PHASE, HEAD)
         self.set(PROBLEM, 0)
-        self.do(source=Source.NOTHING, pointer=Pointer.TAKE)
+        self.point(0)
         self.return_to("store")
         self.go("next")
 
@@ -547,7 +547,7 @@ def link_program(blob: bytes, *, clusters: int, timeout: int) -> tuple[list[int]
     clusters : int
         Answers of a reply.
     timeout : int
-        Looks for a byte until a frame is given up; a look takes 4 clocks and more.
+        Looks for a byte until a frame is given up; a look takes 9 clocks and more.
 
     Raises
     ------

@@ -20,17 +20,17 @@ CELL_BITS = 7
 
 
 class Source(enum.IntEnum):
-    """Where an instruction's byte comes from."""
+    """Where an instruction's byte comes from; from ``LOGIT`` on for bytes that are sent."""
 
     CELL = 0
     INPUT = 1
-    LOGIT = 2  # and the three after it, lowest byte first
-    KLASS = 6  # and the one after it
-    CYCLES = 8  # and the three after it
-    CRC_HIGH = 12
-    CRC_LOW = 13
-    STATE = 14
-    NOTHING = 15
+    NOTHING = 2
+    LOGIT = 4  # and the three after it, lowest byte first
+    KLASS = 8  # and the one after it
+    STATE = 10
+    CRC_HIGH = 11
+    CYCLES = 12  # and the three after it
+    CRC_LOW = 3
 
 
 class Condition(enum.IntEnum):
@@ -39,7 +39,7 @@ class Condition(enum.IntEnum):
     NEVER = 0
     HAVE = 1
     MAGIC = 2
-    ZERO = 3
+    ZERO = 3  # of the byte of an instruction that writes nothing, or one less
     GOOD = 4
     ROOM = 5
     OFFERED = 6
@@ -56,17 +56,20 @@ class Write(enum.IntEnum):
     """What becomes of the byte in the cell."""
 
     NOTHING = 0
-    SAME = 1
-    MORE = 2  # one more
-    LESS = 3  # one less
+    LESS = 1  # one less
+    SAME = 2
+    MORE = 3  # one more
 
 
 class Pointer(enum.IntEnum):
-    """What becomes of the pointer; ``STEP`` also has the memory's cell at the pointer in the place of the named one."""
+    """What becomes of the pointer, a bit each.
+
+    ``STEP`` also has the memory's cell at the pointer in the place of the named one.
+    """
 
     KEEP = 0
     STEP = 1
-    TAKE = 2
+    TAKE = 2  # the cell that was read
 
 
 class Order(enum.IntEnum):
@@ -79,7 +82,7 @@ class Order(enum.IntEnum):
     RUN = 4
     STOP = 5
     TAKE = 6  # the logit, or where there is none the class
-    RETURN_TO = 7  # the byte becomes the return register
+    RETURN_TO = 7  # the cell that was read becomes the return register
 
 
 class Kind(enum.IntEnum):
@@ -88,7 +91,7 @@ class Kind(enum.IntEnum):
     MOVE = 0
     BRANCH = 1  # a condition in the place of the source
     ORDER = 2  # an order and a pointer in the place of the cell
-    BYTE = 3  # the input's byte is taken, or the source's is sent; lasts eight clocks, one for each bit of the CRC
+    BYTE = 3  # the input's byte is taken, or the source's is sent; lasts nine clocks, one for each bit of the CRC
 
 
 WORD = data.StructLayout({"next": ADDRESS_BITS, "kind": 2, "source": 4, "cell": CELL_BITS, "write": 2})
@@ -191,13 +194,16 @@ def _encode(fields: dict[str, int], following: int) -> int:
     """Return an instruction's word; ``ValueError`` if it has what does not go together."""
     kinds = {"condition": Kind.BRANCH, "order": Kind.ORDER, "pointer": Kind.ORDER, "byte": Kind.BYTE}
     found = {kinds[name] for name in fields if name in kinds}
-    if len(found) > 1 or (Kind.ORDER in found and "cell" in fields) or (Kind.BRANCH in found and "write" in fields):
+    twice = "write" in fields and (Kind.BRANCH in found or "order" in fields)
+    if len(found) > 1 or (Kind.ORDER in found and "cell" in fields) or twice:
         raise ValueError(f"an instruction cannot have {', '.join(fields)} together")
     kind = found.pop() if found else Kind.MOVE
     cell = fields.get("cell", 0)
     if kind is Kind.ORDER:
         cell = fields.get("order", 0) | fields.get("pointer", 0) << ORDER_BITS
     source, write = fields.get("condition", fields.get("source", 0)), int(fields.get("write", 0))
+    if kind is not Kind.BRANCH and kind is not Kind.BYTE and source not in (Source.CELL, Source.INPUT, Source.NOTHING):
+        raise ValueError(f"the source {Source(source).name} is for bytes that are sent")
     fields = {"next": following, "kind": int(kind), "source": int(source), "cell": int(cell)}
     word, at = 0, 0
     for name, bits in (("next", ADDRESS_BITS), ("kind", 2), ("source", 4), ("cell", CELL_BITS), ("write", 2)):

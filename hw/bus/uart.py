@@ -19,10 +19,10 @@ def half_bits(clock_hz: int, baud: int) -> int:
     return round(2 * clock_hz / baud)
 
 
-def bit_clocks(divisor: float, left: Value) -> Value:
-    """Return the clocks of a bit, less one, where ``left`` bits are left; half a clock is one in every second bit."""
+def bit_clocks(divisor: float, longer: Value) -> Value:
+    """Return the clocks of a bit, less two; half a clock is one in every second bit, the ``longer`` ones."""
     whole = int(divisor)
-    return Const(whole - 1) if divisor == whole else Mux(left[0], whole, whole - 1)
+    return Const(whole - 2) if divisor == whole else Mux(longer, whole - 1, whole - 2)
 
 
 class UartReceiver(wiring.Component):
@@ -52,22 +52,23 @@ class UartReceiver(wiring.Component):
         m = Module()
         rx = Signal(init=1)
         m.submodules.synchronizer = FFSynchronizer(self.rx, rx, init=1)
-        clocks = Signal(range(int(1.5 * self.divisor)))
-        left = Signal(range(10))
+        # Both are counted down below zero, where the top bit says so.
+        clocks = Signal(range(-1, int(1.5 * self.divisor)))
+        left = Signal(range(-1, 9), init=-1)
         bits = Signal(8)
         valid = Signal()
         m.d.comb += [self.o.payload.eq(bits), self.o.valid.eq(valid)]
         with m.If(self.o.ready):
             m.d.sync += valid.eq(0)
-        with m.If(left == 0):
+        with m.If(left[-1]):
             with m.If(~rx):
                 # From the edge to the middle of the first data bit.
-                m.d.sync += [left.eq(9), clocks.eq(int(1.5 * self.divisor) - 1)]
-        with m.Elif(clocks != 0):
+                m.d.sync += [left.eq(8), clocks.eq(int(1.5 * self.divisor) - 2)]
+        with m.Elif(~clocks[-1]):
             m.d.sync += clocks.eq(clocks - 1)
         with m.Else():
-            m.d.sync += [clocks.eq(bit_clocks(self.divisor, left)), left.eq(left - 1)]
-            with m.If(left == 1):
+            m.d.sync += [clocks.eq(bit_clocks(self.divisor, ~left[0])), left.eq(left - 1)]
+            with m.If(left == 0):
                 # The stop bit must be high.
                 m.d.sync += valid.eq(rx)
             with m.Else():
@@ -100,17 +101,18 @@ class UartTransmitter(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        clocks = Signal(range(int(self.divisor + 0.5)))
-        left = Signal(range(11))
+        # As the receiver's.
+        clocks = Signal(range(-1, int(self.divisor + 0.5)))
+        left = Signal(range(-1, 10), init=-1)
         bits = Signal(10, init=0x3FF)
-        m.d.comb += [self.tx.eq(bits[0]), self.i.ready.eq(left == 0)]
-        with m.If(left == 0):
+        m.d.comb += [self.tx.eq(bits[0]), self.i.ready.eq(left[-1])]
+        with m.If(left[-1]):
             with m.If(self.i.valid):
-                m.d.sync += [bits.eq(Cat(Const(0, 1), self.i.payload, Const(1, 1))), left.eq(10)]
+                m.d.sync += [bits.eq(Cat(Const(0, 1), self.i.payload, Const(1, 1))), left.eq(9)]
                 m.d.sync += clocks.eq(bit_clocks(self.divisor, Const(1)))
-        with m.Elif(clocks != 0):
+        with m.Elif(~clocks[-1]):
             m.d.sync += clocks.eq(clocks - 1)
         with m.Else():
             m.d.sync += [bits.eq(Cat(bits[1:], Const(1, 1))), left.eq(left - 1)]
-            m.d.sync += clocks.eq(bit_clocks(self.divisor, left))
+            m.d.sync += clocks.eq(bit_clocks(self.divisor, ~left[0]))
         return m
