@@ -1,0 +1,39 @@
+"""The Python in README and docs runs as it is printed."""
+
+import re
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pytest
+import torch
+
+from host.device import Device
+
+FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCKS = [
+    pytest.param(block, id=f"{path.name}-{i}")
+    for path in [Path("README.md"), *sorted(Path("docs").glob("*.md"))]
+    for i, block in enumerate(FENCE.findall(path.read_text()))
+]
+
+
+def train_as_usual(net):
+    """Stand for a training: a step on noise."""
+    optimizer = torch.optim.SGD(net.parameters(), 0.01)
+    net(torch.rand(8, 1, 28, 28)).square().sum().backward()
+    optimizer.step()
+
+
+def test_there_is_python_in_the_docs():
+    assert len(BLOCKS) >= 3
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_the_python_in_the_docs_runs(block, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    # Nobody has a board at hand here; its methods take what the real ones take.
+    device = mock.create_autospec(Device, instance=True)
+    device.__enter__.return_value = device
+    monkeypatch.setattr("shiftforge.connect", lambda port: device, raising=False)
+    exec(compile(block, "docs", "exec"), {"train_as_usual": train_as_usual, "images": np.zeros((2, 1, 8, 8), np.uint8)})
