@@ -9,7 +9,8 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from hw.bus.frame_types import PREFIX_BYTES, REQUEST
-from hw.bus.link_program import PREFIX, link_program
+from hw.bus.link_cells import PREFIX
+from hw.bus.link_program import link_program
 from hw.bus.microcode import ADDRESS_BITS, ORDER_BITS, WORD, Condition, Kind, Order, Pointer, Source, Write
 from hw.memory.main_memory import NO_COLLISION
 
