@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -26,6 +27,8 @@ def run(*arguments):
 @pytest.fixture
 def board(tmp_path, monkeypatch):
     network = random_network(57)
+    *nodes, logits = network.nodes
+    network = replace(network, nodes=(*nodes, replace(logits, exponent=5)))
     images = random_images(network, 1, 4)
     save(network, tmp_path / "net.s3net")
     model = ModelBoard(make_config(memory_words=1024), [network], lambda asked: images)
