@@ -22,9 +22,6 @@ from hw.systolic.engine import Engine
 
 Transport = Literal["uart", "spi"]
 
-RECEIVE_DEPTH = {Family.ICE40: 2048, Family.ECP5: 16384}
-"""Bytes of the queue from the host: four block RAMs of an iCE40, eight of an ECP5."""
-
 TIMEOUT_S = 0.4
 """About how long a frame may make no progress; a host's USB bus pauses for some milliseconds."""
 
@@ -82,7 +79,7 @@ class Top(Elaboratable):
             self.description().to_bytes(),
             clusters=config.clusters,
             timeout=max(256, round(TIMEOUT_S * clock_hz) // LOOK_CLOCKS[board.device.family]),
-            depth=RECEIVE_DEPTH[board.device.family],
+            depth=board.device.queue_bytes,
             registered=ecp5,
             boot=boot is not None,
             prefix=stored.prefix if stored else b"",
@@ -90,7 +87,7 @@ class Top(Elaboratable):
 
     def description(self) -> Description:
         """Return what the board tells a host."""
-        depth = RECEIVE_DEPTH[self.board.device.family]
+        depth = self.board.device.queue_bytes
         clock_hz = round(self.board.clock_mhz * 1e6)
         return Description(
             self.config, self.board.name, clock_hz, depth - depth // BLOCKS, self.transport,

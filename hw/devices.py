@@ -43,6 +43,13 @@ class Device:
     sprams: int
     dsps: int
 
+    @property
+    def queue_bytes(self) -> int:
+        """Return the bytes of a board's queue from its host: a block RAM where maps and weights need all others."""
+        if self.family is Family.ECP5:
+            return 16384
+        return 2048 if self.sprams else 512
+
 
 UP5K = Device("iCE40UP5K", Family.ICE40, 5280, 30, 4096, 4, 8)
 HX1K = Device("iCE40HX1K", Family.ICE40, 1280, 16, 4096, 0, 0)

@@ -39,6 +39,9 @@ _COSTS = {
     Family.ICE40: _Costs(product_bit=3.0, cell=4.4, sum_bit=2.0, scaled_bit=5.0, control=2000),
     Family.ECP5: _Costs(product_bit=3.3, cell=3.0, sum_bit=2.2, scaled_bit=12.5, control=2400),
 }
+_LINK_RAMS = {Family.ICE40: 5, Family.ECP5: 3}
+"""Block RAMs of the link's microprogram, its cells and the queue to the host."""
+
 # Data bits of a block RAM by its depth.
 _SHAPES = {
     Family.ICE40: ((256, 16), (512, 8), (1024, 4), (2048, 2)),
@@ -55,7 +58,8 @@ def estimate_area(config: EngineConfig, device: Device) -> Area:
         + config.cols * config.acc_width * costs.sum_bit
         + config.requantizers * config.scaled_width * costs.scaled_bit
     )
-    return Area(round(costs.control + config.clusters * cluster), _block_rams(config, device.family))
+    link = _LINK_RAMS[device.family] + _blocks(device.family, device.queue_bytes, 8)
+    return Area(round(costs.control + config.clusters * cluster), link + _block_rams(config, device.family))
 
 
 def _block_rams(config: EngineConfig, family: Family) -> int:
@@ -64,7 +68,7 @@ def _block_rams(config: EngineConfig, family: Family) -> int:
     maps = 0 if config.memory is MemoryKind.SPRAM else _blocks(family, config.memory_words, config.word_bits)
     shared = _blocks(family, config.constant_depth * config.columns_per_requantizer, constants)
     shared += _blocks(family, max(1, config.program_words), config.word_bits) if config.program_words else 0
-    buffer = _blocks(family, 64, 33)
+    buffer = _blocks(family, 64, config.scaled_width + 1)
     return shared + config.clusters * (sums + maps + buffer)
 
 

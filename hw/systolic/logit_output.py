@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth import Module, Signal, Value
+from amaranth import Cat, Module, Signal, Value
 from amaranth.hdl import signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
@@ -20,6 +20,11 @@ DEPTH = 64
 
 NO_CLASS = 0xFFFF
 """The class of an engine without ``argmax``: it is left to the host."""
+
+
+def buffer_layout(config: EngineConfig) -> data.StructLayout:
+    """Return the layout of a buffered logit."""
+    return data.StructLayout({"value": signed(config.scaled_width), "last": 1})
 
 
 class LogitOutput(wiring.Component):
@@ -100,26 +105,29 @@ class LogitOutput(wiring.Component):
 
     def _buffer(self, m: Module, token: Signal, take: Signal) -> Value:
         """Put logits into a ring in block RAM and bring them out one by one; return how many are in it."""
-        memory = Memory(shape=LOGIT.size, depth=self.depth, init=[], attrs=NO_COLLISION)
+        # No wider than a logit is: 33 bits would take a third block RAM of an iCE40.
+        layout = buffer_layout(self.config)
+        memory = Memory(shape=layout.size, depth=self.depth, init=[], attrs=NO_COLLISION)
         m.submodules.buffer = memory
         write, read = memory.write_port(), memory.read_port()
         # The read side sees a write a clock late, when the memory holds it.
         into, written, taken = Signal(range(self.depth)), Signal(range(self.depth)), Signal(range(self.depth))
         reading, full = Signal(), Signal()
-        out = read.data
+        out = layout(read.data)
         if self.config.registered_ram:
             # Block RAM answers late in a clock: nothing but this register is behind it.
-            out = Signal(LOGIT.size, reset_less=True)
+            out = Signal(layout, reset_less=True)
             with m.If(reading):
                 m.d.sync += out.eq(read.data)
         m.d.sync += written.eq(into)
         m.d.comb += [
             write.addr.eq(into),
-            write.data.eq(token),
+            write.data.eq(Cat(token.value[: self.config.scaled_width], token.last)),
             write.en.eq(take),
             read.addr.eq(taken),
             self.logits.valid.eq(full),
-            self.logits.payload.as_value().eq(out),
+            self.logits.payload.value.eq(out.value),
+            self.logits.payload.last.eq(out.last),
         ]
         with m.If(take):
             m.d.sync += into.eq(into + 1)

@@ -9,6 +9,7 @@ from typing import Any
 from hw.devices import Device, Family
 from hw.graph import Alphabet, Network, Tensor
 from hw.graph.ops import Convolution, Logits, MaxPool
+from hw.systolic.area import estimate_area
 from hw.systolic.compiler.compile import compile_network
 from hw.systolic.compiler.fold_shifts import fold_shifts
 from hw.systolic.compiler.layers import layer_plans
@@ -154,4 +155,11 @@ def choose_config(networks: Sequence[Network], device: Device) -> EngineConfig:
     CompileError
         If a network does not fit the device's memory, with the numbers.
     """
-    return fit_memory(networks, fit_widths(networks, base_config(networks, device)), device)
+    config = fit_memory(networks, fit_widths(networks, base_config(networks, device)), device)
+    needed = estimate_area(config, device).block_rams
+    if needed > device.block_rams:
+        raise CompileError(
+            f"the engine needs {needed} block RAMs ({config.memory_words} memory words of {config.word_bits} bits), "
+            f"{device.name} has {device.block_rams}"
+        )
+    return config

@@ -40,3 +40,11 @@ def test_more_clusters_than_fit_are_refused_with_the_numbers():
 def test_the_estimate_is_within_an_eighth_of_what_was_placed(network, device, measured):
     area = estimate_area(choose_config([load(network)], device), device)
     assert abs(area.luts - measured) < measured / 8
+
+
+def test_an_engine_with_more_block_rams_than_the_device_is_refused_with_the_numbers():
+    with pytest.raises(CompileError, match=r"needs 61 block RAMs \(2816 memory words of 64 bits\), iCE40HX8K has 32"):
+        choose_config([load(DIGITS)], HX8K)
+    # The same with what a board has beside the engine: synthesis finds 32 as well.
+    config = choose_config([load(MLP)], HX8K)
+    assert estimate_area(config, HX8K).block_rams == 32
