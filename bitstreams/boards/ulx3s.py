@@ -16,7 +16,7 @@ def _ulx3s(size: str, device: Device, platform: type) -> Board:
         device=device,
         platform=platform,
         oscillator="clk25",
-        clock_mhz=112.5,
+        clock_mhz=120.0,
         baud=3_000_000,
         nextpnr=(f"--{size}k", "--package", "CABGA381", "--speed", "6"),
         resources=(spi_link("B11", "A10", "A9", "B9", Attrs(IO_TYPE="LVCMOS33")),),

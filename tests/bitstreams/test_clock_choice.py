@@ -27,7 +27,7 @@ def choose(monkeypatch, board, speeds):
     return build_at_best_clock(board, None, None, None), clocks
 
 
-BOARD = BOARDS["ulx3s_85f"]
+BOARD = BOARDS["ulx3s_85f"].at(112.5)
 
 
 def test_a_clock_that_is_met_and_near_is_kept(monkeypatch):
