@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from hw.devices import Device, Family
 from hw.systolic.config import EngineConfig, MemoryKind
+from hw.systolic.logit_output import DEPTH, buffer_layout
 from hw.systolic.program import constant_layout
 from hw.systolic.widths import product_bits
 
@@ -68,7 +69,7 @@ def _block_rams(config: EngineConfig, family: Family) -> int:
     maps = 0 if config.memory is MemoryKind.SPRAM else _blocks(family, config.memory_words, config.word_bits)
     shared = _blocks(family, config.constant_depth * config.columns_per_requantizer, constants)
     shared += _blocks(family, max(1, config.program_words), config.word_bits) if config.program_words else 0
-    buffer = _blocks(family, 64, config.scaled_width + 1)
+    buffer = _blocks(family, DEPTH, buffer_layout(config).size)
     return shared + config.clusters * (sums + maps + buffer)
 
 

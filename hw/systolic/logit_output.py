@@ -12,7 +12,9 @@ from hw.memory.main_memory import NO_COLLISION
 from hw.systolic.argmax import Argmax
 from hw.systolic.config import EngineConfig
 
-LOGIT = data.StructLayout({"value": signed(32), "last": 1})
+LOGIT_BITS = 32
+
+LOGIT = data.StructLayout({"value": signed(LOGIT_BITS), "last": 1})
 """A logit; ``last`` marks the last class of an image."""
 
 DEPTH = 64
@@ -24,7 +26,7 @@ NO_CLASS = 0xFFFF
 
 def buffer_layout(config: EngineConfig) -> data.StructLayout:
     """Return the layout of a buffered logit."""
-    return data.StructLayout({"value": signed(config.scaled_width), "last": 1})
+    return data.StructLayout({"value": signed(min(config.scaled_width, LOGIT_BITS)), "last": 1})
 
 
 class LogitOutput(wiring.Component):
@@ -122,7 +124,7 @@ class LogitOutput(wiring.Component):
         m.d.sync += written.eq(into)
         m.d.comb += [
             write.addr.eq(into),
-            write.data.eq(Cat(token.value[: self.config.scaled_width], token.last)),
+            write.data.eq(Cat(token.value[: len(out.value)], token.last)),
             write.en.eq(take),
             read.addr.eq(taken),
             self.logits.valid.eq(full),
