@@ -35,5 +35,5 @@ def test_the_python_in_the_docs_runs(block, tmp_path, monkeypatch):
     # Nobody has a board at hand here; its methods take what the real ones take.
     device = mock.create_autospec(Device, instance=True)
     device.__enter__.return_value = device
-    monkeypatch.setattr("shiftforge.connect", lambda port: device, raising=False)
+    monkeypatch.setattr("shiftforge.connect", lambda port: device)
     exec(compile(block, "docs", "exec"), {"train_as_usual": train_as_usual, "images": np.zeros((2, 1, 8, 8), np.uint8)})

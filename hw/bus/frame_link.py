@@ -234,9 +234,10 @@ class FrameLink(wiring.Component):
         bytes_: dict[int, Value] = {Source.LOGIT + i: logit.as_unsigned()[8 * i : 8 * i + 8] for i in range(4)}
         bytes_ |= {Source.KLASS + i: klass.word_select(i, 8) for i in range(2)}
         bytes_ |= {Source.CYCLES + i: self.cycles.word_select(i, 8) for i in range(4)}
-        bytes_ |= {Source.CRC_HIGH: ~self._sent[8:]}
+        bytes_ |= {Source.CRC_HIGH: ~self._sent[8:], Source.CRC_LOW: ~self._sent[:8]}
         bytes_ |= {Source.STATE: Cat(self.error, self.run, self.busy)}
-        m.d.sync += far.eq(Array(bytes_.get(case, ~self._sent[:8]) for case in range(16))[number])
+        # Of a number that is not sent it may be anything.
+        m.d.sync += far.eq(Array(bytes_.get(case, bytes_[Source.CRC_LOW]) for case in range(16))[number])
         near = {Source.CELL: cell, Source.INPUT: self.i.payload, Source.NOTHING: Const(0, 8)}
         chosen = [Mux(number == case, value, 0) for case, value in near.items()]
         is_far = ~Cat(number == case for case in near).any()

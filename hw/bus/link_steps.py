@@ -78,6 +78,7 @@ class Steps(Assembler):
         self.branch(Condition.ZERO, then, otherwise)
 
     def send(self, source: int, **more: int) -> None:
+        """Send a byte."""
         self.do(source=source, byte=1, **more)
 
     def count(self, cell: int, label: str, then: str) -> None:

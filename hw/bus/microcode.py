@@ -20,17 +20,17 @@ CELL_BITS = 7
 
 
 class Source(enum.IntEnum):
-    """Where an instruction's byte comes from; from ``LOGIT`` on for bytes that are sent."""
+    """Where an instruction's byte comes from; all but the first three are for bytes that are sent only."""
 
     CELL = 0
     INPUT = 1
     NOTHING = 2
+    CRC_LOW = 3
     LOGIT = 4  # and the three after it, lowest byte first
     KLASS = 8  # and the one after it
     STATE = 10
     CRC_HIGH = 11
     CYCLES = 12  # and the three after it
-    CRC_LOW = 3
 
 
 class Condition(enum.IntEnum):
@@ -91,7 +91,7 @@ class Kind(enum.IntEnum):
     MOVE = 0
     BRANCH = 1  # a condition in the place of the source
     ORDER = 2  # an order and a pointer in the place of the cell
-    BYTE = 3  # the input's byte is taken, or the source's is sent; lasts nine clocks, one for each bit of the CRC
+    BYTE = 3  # the input's byte is taken, or the source's is sent; a clock, and one for each bit of the CRC
 
 
 WORD = data.StructLayout({"next": ADDRESS_BITS, "kind": 2, "source": 4, "cell": CELL_BITS, "write": 2})

@@ -40,6 +40,9 @@ _COSTS = {
     Family.ICE40: _Costs(product_bit=3.0, cell=4.4, sum_bit=2.0, scaled_bit=5.0, control=2000),
     Family.ECP5: _Costs(product_bit=3.3, cell=3.0, sum_bit=2.2, scaled_bit=12.5, control=2400),
 }
+_TABLE_DEPTH = 64
+"""Up to here Yosys makes a memory of constants of an ECP5's tables: found with depths of 30 and 48."""
+
 _LINK_RAMS = {Family.ICE40: 5, Family.ECP5: 3}
 """Block RAMs of the link's microprogram, its cells and the queue to the host."""
 
@@ -67,7 +70,8 @@ def _block_rams(config: EngineConfig, family: Family) -> int:
     constants = constant_layout(config).size * config.requantizers
     sums = config.groups * _blocks(family, config.psum_depth, config.tile_cols * config.acc_width)
     maps = 0 if config.memory is MemoryKind.SPRAM else _blocks(family, config.memory_words, config.word_bits)
-    shared = _blocks(family, config.constant_depth * config.columns_per_requantizer, constants)
+    depth = config.constant_depth * config.columns_per_requantizer
+    shared = 0 if family is Family.ECP5 and depth <= _TABLE_DEPTH else _blocks(family, depth, constants)
     shared += _blocks(family, max(1, config.program_words), config.word_bits) if config.program_words else 0
     buffer = _blocks(family, DEPTH, buffer_layout(config).size)
     return shared + config.clusters * (sums + maps + buffer)

@@ -13,6 +13,7 @@ from hw.systolic.argmax import Argmax
 from hw.systolic.config import EngineConfig
 
 LOGIT_BITS = 32
+"""Of a logit outside of the engine."""
 
 LOGIT = data.StructLayout({"value": signed(LOGIT_BITS), "last": 1})
 """A logit; ``last`` marks the last class of an image."""
@@ -25,7 +26,7 @@ NO_CLASS = 0xFFFF
 
 
 def buffer_layout(config: EngineConfig) -> data.StructLayout:
-    """Return the layout of a buffered logit."""
+    """Return the layout of a buffered logit: as many bits as the engine's numbers have, 32 at most, and ``last``."""
     return data.StructLayout({"value": signed(min(config.scaled_width, LOGIT_BITS)), "last": 1})
 
 

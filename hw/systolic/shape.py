@@ -159,7 +159,7 @@ def choose_config(networks: Sequence[Network], device: Device) -> EngineConfig:
     needed = estimate_area(config, device).block_rams
     if needed > device.block_rams:
         raise CompileError(
-            f"the engine needs {needed} block RAMs ({config.memory_words} memory words of {config.word_bits} bits), "
-            f"{device.name} has {device.block_rams}"
+            f"the engine and its link need {needed} block RAMs ({config.memory_words} memory words of "
+            f"{config.word_bits} bits), {device.name} has {device.block_rams}"
         )
     return config

@@ -13,12 +13,12 @@ from tests.systolic.support import simulate
 BYTES = [0x00, 0xFF, 0x55, 0xAA, 0x01, 0x80, 0x7F, 0xFE, *random.Random(1).randbytes(24)]
 
 
-@pytest.mark.parametrize("divisor", [4, 13, 13.5, 14])
-@pytest.mark.parametrize("error", [-0.02, 0, 0.02])
+# Four clocks a bit leave no room for another clock.
+@pytest.mark.parametrize(
+    ("divisor", "error"), [(4, 0), *((divisor, error) for divisor in (13, 13.5, 14) for error in (-0.02, 0, 0.02))]
+)
 @pytest.mark.parametrize("phase", [0.0, 0.5])
 def test_a_receiver_bears_clocks_that_are_two_percent_apart(divisor, error, phase):
-    if divisor == 4 and error:
-        pytest.skip("four clocks a bit leave no room for another clock")
     dut = UartReceiver(divisor)
     got = []
     bit = divisor * (1 + error)

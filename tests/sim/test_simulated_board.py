@@ -62,21 +62,8 @@ def check(device, network, images=IMAGES):
 def test_the_host_program_runs_images_on_the_board(icebreaker):
     run, config = icebreaker
     with run() as board:
-        command = [
-            "run",
-            "--port",
-            board.port,
-            "--baud",
-            "3000000",
-            "--timeout",
-            "60",
-            "--network",
-            DIGITS,
-            "digits",
-            "--samples",
-            "20",
-        ]
-        answer = CliRunner().invoke(app, [*command, "--json"])
+        line = f"run --port {board.port} --baud 3000000 --timeout 60 --network {DIGITS} digits --samples 20 --json"
+        answer = CliRunner().invoke(app, line.split())
         assert answer.exit_code == 0, answer.output
         found = json.loads(answer.output)
         want = NETWORKS[0].run(IMAGES)[NETWORKS[0].logits.name]
