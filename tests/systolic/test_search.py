@@ -45,6 +45,8 @@ def test_the_estimate_is_within_an_eighth_of_what_was_placed(network, device, me
 def test_an_engine_with_more_block_rams_than_the_device_is_refused_with_the_numbers():
     with pytest.raises(CompileError, match=r"need 61 block RAMs \(2816 memory words of 64 bits\), iCE40HX8K has 32"):
         choose_config([load(DIGITS)], HX8K)
-    # The same with what a board has beside the engine: synthesis finds 32 as well.
-    config = choose_config([load(MLP)], HX8K)
-    assert estimate_area(config, HX8K).block_rams == 32
+
+
+@pytest.mark.parametrize(("network", "device", "found"), [(MLP, HX8K, 32), (DIGITS, UP5K, 28), (DIGITS, ECP5_85, 26)])
+def test_a_boards_block_rams_are_those_that_synthesis_found(network, device, found):
+    assert estimate_area(choose_config([load(network)], device), device).block_rams == found
