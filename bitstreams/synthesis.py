@@ -14,6 +14,11 @@ LEAST_SET = {Family.ICE40: 8, Family.ECP5: 16}
 it is the placer that needs minutes and hours for hundreds of small sets."""
 
 
+CELL_PAIRS = "*.cells_*"
+"""The modules of :class:`~hw.systolic.processing_element.CellPair` in a tile, which lie between flip-flops; all that
+one of them enables are enabled by its column's signal, so the least size of a set is not theirs to keep."""
+
+
 def synthesis_script(device: Device, *, dsp: bool = False) -> str:
     """Return a Yosys script that reads ``top.il`` and writes ``top.json``, ``operators.json`` and ``cells.json``.
 
@@ -40,12 +45,18 @@ def synthesis_script(device: Device, *, dsp: bool = False) -> str:
         return f"{before}{synth} -run begin:map_ffs; {flip_flops}{synth} -run map_ffs:; {after}"
     synth = f"synth_ice40 -device {'u' if device.sprams else 'hx'} {'-dsp ' if dsp else ''}-top top"
     # What synth_ice40 does in its step map_ffs, with the least sizes.
-    flip_flops = (
+    legalize = (
         "dfflegalize -cell $_DFF_?_ 0 -cell $_DFFE_?P_ 0 -cell $_DFF_?P?_ 0 -cell $_DFFE_?P?P_ 0 -cell $_SDFF_?P?_ 0 "
-        f"-cell $_SDFFCE_?P?P_ 0 -cell $_DLATCH_?_ x {least}; "
+        "-cell $_SDFFCE_?P?P_ 0 -cell $_DLATCH_?_ x"
+    )
+    flip_flops = (
+        f"select -module top; {legalize} {least}; select -clear; {legalize} -mince 1 -minsrst 99 {CELL_PAIRS}; "
         "techmap -map +/ice40/ff_map.v; opt_expr -mux_undef; simplemap; ice40_opt -full; "
     )
-    return f"{before}{synth} -run begin:map_ffs; {flip_flops}{synth} -run map_luts:; {after}"
+    # Tables for one pair of cells at a time: among all of them at once some are made in a costlier way than others.
+    keep = f"setattr -mod -set keep_hierarchy 1 {CELL_PAIRS}; "
+    flat = "setattr -mod -unset keep_hierarchy *; flatten; opt_clean; "
+    return f"{before}{keep}{synth} -run begin:map_ffs; {flip_flops}{synth} -run map_luts:; {flat}{after}"
 
 
 def synthesis_key(device: Device, *, dsp: bool = False) -> str:

@@ -142,30 +142,45 @@ class CellPair(wiring.Component):
         return m
 
     def _shifter(self, m: Module, i: int, magnitude: Value, a: Value) -> Value:
-        """Return ``a << k`` or 0, ``product_bits`` wide, for the active weight.
-
-        A product bit of the 3-bit alphabets takes two 4-input tables, zero and complement included: the upper cell's,
-        which is not complemented, knows zero by its code, the lower one's by a register.
-        """
-        spare = spare_code(self.alphabet)
+        """Return ``a << k`` or 0, ``product_bits`` wide, for the active weight."""
+        if spare_code(self.alphabet):
+            return self._spare_shifter(m, i, magnitude, a)
         width = product_bits(self.activation_bits, self.alphabet)
         bits = self.alphabet.max_shift.bit_length()
         k = Signal(max(1, bits), name=f"shift{i}", reset_less=True)
         some = Signal(name=f"some{i}", reset_less=True)
         with m.If(self.capture):
-            if not self.alphabet.has_zero or spare:
-                m.d.sync += [k.eq(magnitude), some.eq(magnitude != 3)]
-            else:
+            if self.alphabet.has_zero:
                 m.d.sync += [k.eq(Mux(magnitude == 0, 0, magnitude - 1)), some.eq(magnitude != 0)]
+            else:
+                m.d.sync += k.eq(magnitude)
         value = a
         for bit in range(max(1, bits)):
             stage = Signal(width, name=f"stage{i}_{bit}")
-            moved = (value << (1 << bit))[:width]
-            if spare and i == 0 and bit == 1:
-                moved = (a << 2) & ~k[0].replicate(width)
-            chosen = Mux(k[bit], moved, value) if bits else value
-            if bit == 0 and self.alphabet.has_zero and not (spare and i == 0):
+            chosen = Mux(k[bit], (value << (1 << bit))[:width], value) if bits else value
+            if bit == 0 and self.alphabet.has_zero:
                 chosen = chosen & some.replicate(width)
             m.d.comb += stage.eq(chosen)
             value = stage
         return value
+
+    def _spare_shifter(self, m: Module, i: int, magnitude: Value, a: Value) -> Value:
+        """Return the same where shift 3 is the weight 0: no product bit takes more than two 4-input tables.
+
+        The lower cell's are complemented behind this, in the second table. It has one input less to choose with, so a
+        register beside the code says whether the shift is 2.
+        """
+        width = product_bits(self.activation_bits, self.alphabet)
+        code = Signal(2, name=f"shift{i}", reset_less=True)
+        near, far = (Signal(width, name=f"{name}{i}") for name in ("near", "far"))
+        with m.If(self.capture):
+            m.d.sync += code.eq(magnitude)
+        m.d.comb += near.eq(Mux(code[0], a << 1, a))
+        if i == 0:
+            m.d.comb += far.eq((a << 2) & ~code[0].replicate(width))
+            return Mux(code[1], far, near)
+        two = Signal(name=f"two{i}", reset_less=True)
+        with m.If(self.capture):
+            m.d.sync += two.eq(magnitude == 2)
+        m.d.comb += far.eq(Mux(two, a << 2, 0))
+        return Mux(code[1], 0, near) | far

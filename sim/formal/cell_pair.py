@@ -79,10 +79,13 @@ def _any(conditions: object) -> Value:
 
 def _shift_is(signals: dict[str, Signal], alphabet: Alphabet, i: int, weight: Value, k: int) -> Value:
     """Return whether the weight is ``±2^k`` (0 for -1) and the cell's registers say so."""
-    shift, some = signals[f"shift{i}"], signals.get(f"some{i}", Const(1))
-    if k < 0:
-        return (weight == 0) & ~some & (shift == (3 if spare_code(alphabet) else 0))
-    return ((weight == 1 << k) | (weight == -(1 << k))) & (shift == k) & (some if alphabet.has_zero else 1)
+    shift = signals[f"shift{i}"]
+    one_of_two = (weight == 1 << k) | (weight == -(1 << k)) if k >= 0 else weight == 0
+    if spare_code(alphabet):
+        two = signals["two1"] == (k == 2) if i else Const(1)
+        return one_of_two & (shift == (3 if k < 0 else k)) & two
+    some = signals.get(f"some{i}", Const(1)) if alphabet.has_zero else Const(1)
+    return one_of_two & ((~some & (shift == 0)) if k < 0 else some & (shift == k))
 
 
 ALPHABETS = (
