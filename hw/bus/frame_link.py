@@ -151,9 +151,18 @@ class FrameLink(wiring.Component):
         # One adder: the lowest bit is the carry into the others. What is written in the first clock is written over.
         # Less than nothing leaves no carry, so a zero is found as well.
         total, changed, zero = Signal(10), Signal(8), Signal()
-        m.d.comb += total.eq(Cat(more, source) + Cat(more, less.replicate(8)))
-        with m.If(acts):
-            m.d.sync += [changed.eq(total[1:9]), zero.eq(~total[9])]
+        operand, known = Signal(8), Signal()
+        m.d.comb += total.eq(Cat(more, operand) + Cat(more, less.replicate(8)))
+        if self.registered:
+            # The register is before the adder: there is a clock between two instructions.
+            m.d.sync += [operand.eq(source), known.eq(acts)]
+            m.d.comb += changed.eq(total[1:9])
+        else:
+            m.d.comb += [operand.eq(source), known.eq(acts)]
+            with m.If(acts):
+                m.d.sync += changed.eq(total[1:9])
+        with m.If(known):
+            m.d.sync += zero.eq(~total[9])
         m.d.comb += [
             address.eq(Mux(is_order, pointer, word.cell)),
             read.addr.eq(address),
@@ -260,10 +269,13 @@ class FrameLink(wiring.Component):
             comes.eq(works & from_host),
             goes.eq(works & ~from_host & ~is_crc),
         ]
-        for crc, moves, begins in ((received, comes, Order.BEGIN_INPUT), (sent, goes, Order.BEGIN_OUTPUT)):
+        for crc, moves, order_ in ((received, comes, Order.BEGIN_INPUT), (sent, goes, Order.BEGIN_OUTPUT)):
+            # A clock late too, well before the first byte's bits.
+            begins = Signal()
+            m.d.sync += begins.eq(order == order_)
             with m.If(moves):
                 m.d.sync += crc.eq(Cat(1, crc[:15]) ^ Mux(crc[15] ^ ~byte[7], POLYNOMIAL, 0))
-            with m.If(order == begins):
+            with m.If(begins):
                 m.d.sync += crc.eq(0)
         good = Signal()
         m.d.comb += good.eq(received.all())
