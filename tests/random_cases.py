@@ -28,7 +28,7 @@ IMAGES = 3
 S3_AND_DENSESHIFT = (Alphabet.s3(2), Alphabet.s3(3), Alphabet.dense(2), Alphabet.dense(3))
 """What cells of 4-bit codes up to ±8 run, mixed in one network."""
 
-_SPRAM = {"memory": MemoryKind.SPRAM, "memory_words": 16384}
+_SPRAM = {"memory": MemoryKind.SPRAM, "memory_words": 16384, "registered_ram": False, "strip_loops": False}
 SHAPES: dict[str, dict[str, Any]] = {
     "8x4 SPRAM, one tile": {"tile_rows": 8, "tile_cols": 4, "columns_per_requantizer": 2, "argmax": False, **_SPRAM},
     "8x8 block RAM": {
@@ -56,7 +56,13 @@ SHAPES: dict[str, dict[str, Any]] = {
         **_SPRAM,
     },
     "8x8 SPRAM, one tile": {"cols": 8, "tile_rows": 8, "tile_cols": 8, "columns_per_requantizer": 2, **_SPRAM},
-    "8x8 SPRAM, one requantiser": {"cols": 8, "columns_per_requantizer": 8, **_SPRAM},
+    "8x8 SPRAM, one requantiser": {
+        "cols": 8,
+        "columns_per_requantizer": 8,
+        **_SPRAM,
+        "registered_ram": True,
+        "strip_loops": True,
+    },
     "8x8 with int8 multipliers": {
         "cols": 8,
         "columns_per_requantizer": 4,
@@ -106,6 +112,7 @@ def random_engine(choose: Chooser) -> EngineConfig:
         registered_ram=choose.integer(0, 1) == 1,
         argmax=choose.integer(0, 1) == 1,
         image_planes=2 if bits <= 4 and choose.integer(0, 1) else 1,
+        strip_loops=choose.integer(0, 1) == 1,
     )
 
 

@@ -38,12 +38,14 @@ class MainMemory(wiring.Component):
         lies between RAM and register; see :func:`ecp5_column_bits`. ``None`` leaves it to the synthesis.
     init : sequence of int
         First words after configuration (block RAM only).
+    late_data : bool
+        ``write_data`` comes from a register, which is spared here, a clock behind the rest of the write.
 
     Ports
     -----
     read_address : in, at clock 0
     read_data : ``word_bits``, out, at clock 3, or 2 if not ``registered``
-    write_enable, write_address, write_data, write_mask : in, at clock 0
+    write_enable, write_address, write_mask, write_data : in, at clock 0 (``write_data`` at clock 1 if ``late_data``)
         A write of clock 0 is seen by a read of clock 1 or later.
     """
 
@@ -57,6 +59,7 @@ class MainMemory(wiring.Component):
         registered: bool = True,
         column_bits: int | None = None,
         init: Sequence[int] = (),
+        late_data: bool = False,
     ) -> None:
         if word_bits % lane_bits:
             raise ValueError(f"a word of {word_bits} bits has no whole number of {lane_bits}-bit lanes")
@@ -74,6 +77,7 @@ class MainMemory(wiring.Component):
         self.registered = registered
         self.column_bits = column_bits or word_bits
         self.init = init
+        self.late_data = late_data
         super().__init__(
             {
                 "read_address": In(range(depth)),
@@ -95,7 +99,11 @@ class MainMemory(wiring.Component):
         data = Signal(self.word_bits, reset_less=True)
         mask = Signal(self.word_bits // self.lane_bits, reset_less=True)
         out = Signal(self.word_bits)
-        m.d.sync += [enable.eq(self.write_enable), data.eq(self.write_data), mask.eq(self.write_mask)]
+        m.d.sync += [enable.eq(self.write_enable), mask.eq(self.write_mask)]
+        if self.late_data:
+            m.d.comb += data.eq(self.write_data)
+        else:
+            m.d.sync += data.eq(self.write_data)
         if self.registered:
             fetched = Signal(self.word_bits, reset_less=True)
             m.d.sync += fetched.eq(out)

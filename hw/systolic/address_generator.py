@@ -14,7 +14,8 @@ from hw.systolic.program import COORDINATE_BITS, OPERAND, PASS, RESULT
 class AddressGenerator(wiring.Component):
     """Walks over the output pixels of a strip and gives each one's operand address.
 
-    The address of an operand is ``base + y * y_step + x * x_step``, kept by two adders; beside it the
+    From an operand to the next it is ``x_step`` words, from the last one of a row to the next row's first
+    ``row_step`` (either way), so one adder keeps the address; beside it are the
     operand's coordinates in the input map, which say whether it lies outside. A window's tap and channel
     group are in the pass's base, so a convolution needs neither a copy of the map nor a line buffer.
 
@@ -77,7 +78,6 @@ class AddressGenerator(wiring.Component):
         layer = self.operand
         active = Signal()
         address = Signal(self.config.address_bits, reset_less=True)
-        row_address = Signal(self.config.address_bits, reset_less=True)
         x = Signal(self.config.coordinate_bits, reset_less=True)
         row_x = Signal(self.config.coordinate_bits, reset_less=True)
         y = Signal(self.config.coordinate_bits, reset_less=True)
@@ -93,11 +93,11 @@ class AddressGenerator(wiring.Component):
         row_ends = Signal(reset_less=True)
         last_row = Signal(reset_less=True)
         ends = Signal()
-        next_row = Signal(self.config.address_bits)
+        step = Signal(self.config.address_bits)
         m.d.comb += [
             self.slot.eq(active & self.go),
             ends.eq(self.slot & row_ends & last_row),
-            next_row.eq(row_address + layer.y_step),
+            step.eq(Mux(row_ends, layer.row_step, layer.x_step)),
             self.address.eq(address),
             # A negative coordinate is a large unsigned number.
             self.outside.eq((x >= self.result.width) | (y >= self.result.height)),
@@ -111,15 +111,13 @@ class AddressGenerator(wiring.Component):
             self.last_pass.eq(active & last),
         ]
         with m.If(self.slot):
-            m.d.sync += pixel0.eq(0)
+            m.d.sync += [pixel0.eq(0), address.eq(address + step)]
             with m.If(row_ends):
                 m.d.sync += [
                     columns.eq(layer.cols),
                     row_ends.eq(layer.cols == 1),
                     rows.eq(rows - 1),
                     last_row.eq(rows == 2),
-                    address.eq(next_row),
-                    row_address.eq(next_row),
                     x.eq(row_x),
                     y.eq(y + layer.stride_y),
                 ]
@@ -127,7 +125,6 @@ class AddressGenerator(wiring.Component):
                 m.d.sync += [
                     columns.eq(columns - 1),
                     row_ends.eq(columns == 2),
-                    address.eq(address + layer.x_step),
                     x.eq(x + layer.stride_x),
                 ]
         with m.If(ends):
@@ -135,7 +132,6 @@ class AddressGenerator(wiring.Component):
         with m.If(self.prepare):
             m.d.sync += [
                 address.eq(self.base),
-                row_address.eq(self.base),
                 x.eq(self.instruction.x),
                 row_x.eq(self.instruction.x),
                 y.eq(self.y),

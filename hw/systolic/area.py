@@ -37,7 +37,7 @@ class _Costs:
 
 
 _COSTS = {
-    Family.ICE40: _Costs(product_bit=3.0, cell=4.4, sum_bit=2.0, scaled_bit=5.0, control=2000),
+    Family.ICE40: _Costs(product_bit=3.0, cell=3.9, sum_bit=2.0, scaled_bit=5.0, control=1860),
     Family.ECP5: _Costs(product_bit=3.3, cell=3.0, sum_bit=2.2, scaled_bit=12.5, control=2400),
 }
 _TABLE_DEPTH = 64

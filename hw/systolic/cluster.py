@@ -42,8 +42,11 @@ class Cluster(wiring.Component):
     stopped : in; resets everything but the memory
     control : :func:`~hw.systolic.control.control_layout`, in
     write_enable, write_address, write_data : in
-        A word of the program, where it lies in the same memory (while nothing else is going on).
+        A word of the program, where it lies in the same memory (while nothing else is going on). With ``shares_word``
+        all data is ``control.image_word``, a clock later.
     fetched : ``word_bits``, out: the memory's fetch register
+    results, results_valid : ``word_bits``, 1, out
+        A word of results that is written in this clock. With ``shares_word`` the image loader's register takes it.
     pending : out: results of an earlier clock are still to be stored
     residual_next, output_next : out: this clock used the address of a residual operand, of a result
     logit, logit_valid : out: a logit
@@ -63,6 +66,8 @@ class Cluster(wiring.Component):
                 "write_address": In(config.address_bits),
                 "write_data": In(config.word_bits),
                 "fetched": Out(config.word_bits),
+                "results": Out(config.word_bits),
+                "results_valid": Out(1),
                 "pending": Out(1),
                 "residual_next": Out(1),
                 "output_next": Out(1),
@@ -85,6 +90,7 @@ class Cluster(wiring.Component):
             single_port=config.single_port,
             registered=config.registered_ram,
             column_bits=ecp5_column_bits(config.memory_words) if config.registered_ram else None,
+            late_data=config.shares_word,
             init=self.init,
         )
         reset = ResetInserter(self.stopped)
@@ -150,18 +156,21 @@ class Cluster(wiring.Component):
         ]
 
         # Writes: program, image and results never come in one clock.
-        results = Cat(*(output.results[c] for c in range(config.cols)))
+        late = int(config.shares_word)
+        results = Cat(*(output.results[c] for c in range(config.cols))).replicate(config.lane_sets)
         lane_set = Cat(*(control.lane_set == i for i in range(config.lane_sets)))
         image = Signal()
         m.d.comb += [
             image.eq(control.image_valid[self.index]),
             memory.write_enable.eq(self.write_enable | image | output.results_valid),
             memory.write_address.eq(control.output_address),
-            memory.write_data.eq(results.replicate(config.lane_sets)),
+            memory.write_data.eq(results),
+            self.results.eq(results),
+            self.results_valid.eq(output.results_valid),
             memory.write_mask.eq(Cat(*(chosen.replicate(config.cols) for chosen in lane_set))),
-            self.trace_valid.eq(image | output.results_valid),
-            self.trace_address.eq(memory.write_address),
-            self.trace_mask.eq(memory.write_mask),
+            self.trace_valid.eq(delayed(m, image | output.results_valid, late, "trace_valid", reset_less=False)),
+            self.trace_address.eq(delayed(m, memory.write_address, late, "trace_address")),
+            self.trace_mask.eq(delayed(m, memory.write_mask, late, "trace_mask")),
             self.trace_data.eq(memory.write_data),
         ]
         with m.If(image):
@@ -170,4 +179,6 @@ class Cluster(wiring.Component):
             m.d.comb += [memory.write_address.eq(self.write_address), memory.write_data.eq(self.write_data)]
         with m.If(image | self.write_enable):
             m.d.comb += memory.write_mask.eq(-1)
+        if config.shares_word:
+            m.d.comb += memory.write_data.eq(control.image_word)
         return m

@@ -67,6 +67,8 @@ class EngineConfig:
         Whether a register follows every RAM's output: needed where the RAM answers late in a clock.
     coordinate_bits : int
         Width of map coordinates and sizes.
+    step_bits, stride_bits, class_bits : int
+        Width of steps from pixel to pixel in memory words, of strides in pixels, and of the number of classes.
     mixed_bits : bool
         Whether stored maps may have fewer bits than ``activation_bits``.
     max_pool : bool
@@ -76,6 +78,9 @@ class EngineConfig:
     image_planes : int
         2: the engine also takes images of up to ``2 * activation_bits`` bits, as a plane of their high and one of their
         low bits, whose sums are joined in the accumulators.
+    strip_loops : bool
+        Whether a program can repeat a layer's passes strip by strip (``STRIP``, ``LOOP``). Without, the compiler writes
+        every strip out: about a hundred logic cells less, for memory words.
     watchdog_bits : int
         An inference that is not done after ``2^watchdog_bits`` clocks is stopped with an error.
 
@@ -104,6 +109,9 @@ class EngineConfig:
     tile_cols: int = 2
     registered_ram: bool = True
     coordinate_bits: int = 11
+    step_bits: int = 12
+    stride_bits: int = 4
+    class_bits: int = 10
     mixed_bits: bool = True
     max_pool: bool = True
     argmax: bool = True
@@ -111,6 +119,7 @@ class EngineConfig:
     clusters: int = 1
     watchdog_bits: int = 24
     image_planes: int = 1
+    strip_loops: bool = True
 
     def __post_init__(self) -> None:
         def need(ok: bool, what: str) -> None:
@@ -167,6 +176,8 @@ class EngineConfig:
             f"psum_depth must be a power of two from 16 to 1024, got {self.psum_depth}",
         )
         need(4 <= self.coordinate_bits <= 11, f"coordinate_bits must be 4..11, got {self.coordinate_bits}")
+        for name, most in (("step_bits", 12), ("stride_bits", 4), ("class_bits", 10)):
+            need(1 <= getattr(self, name) <= most, f"{name} must be 1..{most}, got {getattr(self, name)}")
         need(1 <= self.constant_depth <= 1024, f"constant_depth must be 1..1024, got {self.constant_depth}")
         need(64 <= self.memory_words <= 65536, f"memory_words must be 64..65536, got {self.memory_words}")
         need(
@@ -233,6 +244,14 @@ class EngineConfig:
     def single_port(self) -> bool:
         """Whether reads and writes of main memory share one port."""
         return self.memory is MemoryKind.SPRAM
+
+    @property
+    def shares_word(self) -> bool:
+        """Whether images, programs and results share the register of the memory's write data, which shifts lanes in.
+
+        So it is where logic cells are few and the image loader is near.
+        """
+        return self.clusters == 1 and not self.registered_ram
 
     @property
     def requantizers(self) -> int:

@@ -76,7 +76,7 @@ class ClockModel:
                         self.now += 1
                         self._hand_over(step.weights is not None)
                         self._start(first=i == 0, last=last)
-                if layer.strips > 1:
+                if layer.strips > 1 and self.config.strip_loops:
                     self._instruction()  # STRIP
                     self.now += 1
                     self._instruction()  # LOOP
@@ -98,6 +98,7 @@ class ClockModel:
         for _ in range(instruction_words(self.config)):
             self._read()
             self._advance(self.now + timing.fetch(self.config))
+        self._advance(self.now + 1)
 
     def _read(self) -> None:
         """Take the read port in the first free clock, before any operand."""

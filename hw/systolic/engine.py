@@ -132,6 +132,7 @@ class Engine(wiring.Component):
                 config.word_bits, config.program_words, config.word_bits,
                 single_port=False, registered=config.registered_ram, init=self.init,
                 column_bits=ecp5_column_bits(config.program_words) if config.registered_ram else None,
+                late_data=config.shares_word,
             )  # fmt: skip
             m.d.comb += [
                 memory.read_address.eq(sequencer.address),
@@ -142,7 +143,8 @@ class Engine(wiring.Component):
             ]
             program = memory.read_data
         else:
-            with m.If(sequencer.request):
+            # Where no operand is read it may be anything: a slot is known earlier than what the sequencer asks for.
+            with m.If(~addresses.slot):
                 m.d.comb += read_address.eq(sequencer.address)
             m.d.comb += [
                 clusters[0].write_enable.eq(program_write),
@@ -198,6 +200,8 @@ class Engine(wiring.Component):
         wiring.connect(m, image, loader.image)
         m.d.comb += [
             loader.raw.eq(raw),
+            loader.result.eq(clusters[0].results),
+            loader.result_valid.eq(clusters[0].results_valid),
             # ``run`` may fall in any clock; the sequencer goes on for one more.
             loader.start.eq(sequencer.input_start & ~stopped),
             loader.fields.eq(sequencer.input_fields),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from amaranth import Cat, Module, Mux, Signal
+from amaranth import Cat, Module, Mux, Signal, Value
 from amaranth.lib import enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -39,13 +39,17 @@ class ImageLoader(wiring.Component):
     start : in; fields : :data:`~hw.systolic.program.INPUT`, in, constant while ``busy``
     image : stream of unsigned(activation_bits), in
         Rows top to bottom, pixels left to right, channels innermost.
+    result, result_valid : in
+        A word of results that ``write_data`` shows in the next clock (``shares_word``); not while an image or a
+        program comes.
     busy : out
     write_enable, write_address, write_data : out
+        A word to write; with ``shares_word`` the data come a clock behind enable and address.
 
     Latency
     -------
-    One clock an activation, those of the added pixels included; ``model`` gives the words, ``cycles`` the clocks
-    from ``start`` to the end of ``busy`` when the stream never waits.
+    One clock an activation (two with ``shares_word``), those of the added pixels included; ``model`` gives the words,
+    ``cycles`` the clocks from ``start`` to the end of ``busy`` when the stream never waits.
     """
 
     def __init__(self, config: EngineConfig) -> None:
@@ -56,6 +60,8 @@ class ImageLoader(wiring.Component):
                 "start": In(1),
                 "fields": In(INPUT),
                 "image": In(stream.Signature(config.activation_bits)),
+                "result": In(config.word_bits),
+                "result_valid": In(1),
                 "busy": Out(1),
                 "write_enable": Out(1),
                 "write_address": Out(max(config.address_bits, config.program_bits)),
@@ -82,7 +88,7 @@ class ImageLoader(wiring.Component):
     def cycles(self, fields: dict[str, int]) -> int:
         """Return the clocks ``busy`` is high."""
         row = fields["pad_left"] + fields["width"] + fields["pad_right"]
-        return row * fields["height"] * (fields["channels"] + 1) + 1
+        return (1 + self.config.shares_word) * row * fields["height"] * (fields["channels"] + 1) + 1
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -107,14 +113,15 @@ class ImageLoader(wiring.Component):
 
         inside = Signal()
         shift = Signal()
+        counted, last = Signal(), Signal(a, reset_less=True)
         row_ends = Signal()
         next_part = Signal(_Part)
         next_left = Signal(config.coordinate_bits)
         border = Signal(a)
         m.d.comb += [
             inside.eq(part == _Part.BODY),
-            self.image.ready.eq((running | self.raw) & inside),
-            shift.eq((self.image.valid & self.image.ready) | (running & ~inside)),
+            self.image.ready.eq((running | self.raw) & inside & ~counted),
+            shift.eq((self.image.valid & self.image.ready) | (running & ~inside & ~counted)),
             border.eq((1 << fields.zero_point) >> 1),
         ]
         low_row = Signal()
@@ -136,9 +143,19 @@ class ImageLoader(wiring.Component):
                 m.d.comb += [next_part.eq(first_part), next_left.eq(first_left), row_ends.eq(1)]
 
         step = Mux(self.raw, config.rows, fields.step)
+        activation = Mux(inside, self.image.payload, border)
+        counts: Value = shift
+        if config.shares_word:
+            # What is taken in one clock is counted in the next.
+            m.d.sync += [counted.eq(shift), last.eq(activation)]
+            counts = counted
+            with m.If(counted | self.result_valid):
+                m.d.sync += lanes.eq(Mux(counted, Cat(lanes[a:], last), self.result))
+        else:
+            with m.If(shift):
+                m.d.sync += lanes.eq(Cat(lanes[a:], activation))
         m.d.sync += emit.eq(0)
-        with m.If(shift):
-            m.d.sync += [lanes.eq(Cat(lanes[a:], Mux(inside, self.image.payload, border)))]
+        with m.If(counts):
             m.d.sync += [channel.eq(channel - 1), pixel_ends.eq(channel == 1)]
             with m.If(self.raw | pixel_ends):
                 m.d.sync += [

@@ -17,9 +17,11 @@ def kept(
         "rows": config.coordinate_bits,
         "width": config.coordinate_bits,
         "height": config.coordinate_bits,
-        # A stride of so many pixels, each in as many words as TILE's output_step can say.
-        "x_step": min(config.address_bits, 12),
-        "y_step": config.address_bits,
+        "x_step": min(config.address_bits, config.step_bits),
+        "stride_x": config.stride_bits,
+        "stride_y": config.stride_bits,
+        "classes": config.class_bits,
+        "row_step": config.address_bits,
     }
     widths["residual_shift"] = (config.max_residual_shift - config.min_residual_shift).bit_length()
     if not config.mixed_bits:

@@ -1,6 +1,6 @@
 """The layer program: a linear stream of instructions, constants and weights in main memory.
 
-Version 5. Every instruction is 64 bits, stored in ``ceil(64 / word_bits)`` consecutive memory words, least
+Version 6. Every instruction is 64 bits, stored in ``ceil(64 / word_bits)`` consecutive memory words, least
 significant word first; the opcode is in the lowest four bits. ``docs/program.md`` describes the format.
 """
 
@@ -14,7 +14,7 @@ from amaranth.lib import data
 from hw.graph import Alphabet
 from hw.systolic.config import EngineConfig
 
-VERSION = 5
+VERSION = 6
 """Version of the program format; an engine refuses any other."""
 
 INSTRUCTION_BITS = 64
@@ -92,15 +92,16 @@ OPERAND = data.StructLayout(
         "cols": COORDINATE_BITS,
         "rows": COORDINATE_BITS,
         "x_step": 14,
-        "y_step": 16,
+        "row_step": 16,
         "stride_x": 4,
         "stride_y": 4,
     }
 )
 """Begins a layer, once the results of the one before are stored: how its passes walk over the input map.
 
-``cols``/``rows`` are the output pixels of a strip; ``x_step``/``y_step`` the words from a pixel (row) to the
-next one in the input map, ``stride_*`` the same in input coordinates. Strips start again from the first.
+``cols``/``rows`` are the output pixels of a strip; ``x_step`` the words from an operand to the next one of its row,
+``row_step`` those from a row's last operand to the next row's first (modulo ``2^16``: it may lie before), ``stride_*``
+the steps from operand to operand and from row to row in input coordinates. Strips start again from the first.
 """
 
 RESULT = data.StructLayout(

@@ -72,7 +72,7 @@ class Sequencer(wiring.Component):
 
     Latency
     -------
-    An instruction takes ``instruction_words * 4 + 1`` clocks and more where it waits; a word of weights one.
+    An instruction takes ``instruction_words * 4 + 2`` clocks and more where it waits; a word of weights one.
     """
 
     def __init__(self, config: EngineConfig) -> None:
@@ -194,9 +194,24 @@ class Sequencer(wiring.Component):
             self.lane_set.eq(tile.lane_set),
         ]
 
+        # A clock late, as it enables many registers of the image loader.
+        starts = Signal()
+        m.d.sync += starts.eq(0)
+        m.d.comb += self.input_start.eq(starts)
+
         # Beside the state, so that the slots that wait for it have a flip-flop of their own to ask.
         fetching = Signal(init=1)
         m.d.comb += self.fetching.eq(fetching)
+
+        # What instruction it is: every clock, so that the state has little to find out in its own.
+        unlooped = () if config.strip_loops else (Opcode.STRIP, Opcode.LOOP)
+        is_opcode = {o: Signal(name=f"is_{o.name}", reset_less=True) for o in Opcode if o not in unlooped}
+        illegal = Signal(reset_less=True)
+        opcode = buffer[:4]
+        m.d.sync += [is_.eq(opcode == number) for number, is_ in is_opcode.items()]
+        # A program whose head is damaged must not get past the check.
+        legal = Mux(checked, Cat(*(opcode == number for number in is_opcode)).any(), opcode == Opcode.HEADER)
+        m.d.sync += illegal.eq(~legal)
 
         def go_on(state: str) -> None:
             m.next = state
@@ -209,9 +224,6 @@ class Sequencer(wiring.Component):
                 with m.If(self.read_free):
                     m.d.sync += counter.eq(counter + 1)
                     go_on("WAIT")
-                with m.If(self.overdue):
-                    m.d.sync += error.eq(Error.OVERDUE)
-                    go_on("ERROR")
 
             with m.State("WAIT"):
                 m.d.sync += clocks.eq(clocks - 1)
@@ -221,52 +233,59 @@ class Sequencer(wiring.Component):
                     words = Mux(in_constants, constant_words(config), instruction_words(config))
                     with m.If(part == words - 1):
                         m.d.sync += part.eq(0)
-                        go_on("DECODE")
+                        go_on("SETTLE")
                         with m.If(in_constants):
                             go_on("CONSTANT")
 
-            with m.State("DECODE"):
+            with m.State("SETTLE"):
+                # ``is_opcode`` has the instruction in the next clock.
                 m.d.sync += weights_left.eq(config.weight_words)
+                go_on("DECODE")
+                with m.If(self.overdue):
+                    m.d.sync += error.eq(Error.OVERDUE)
+                    go_on("ERROR")
+
+            with m.State("DECODE"):
                 go_on("FETCH")
-                with m.Switch(buffer[:4]):
-                    with m.Case(Opcode.HEADER):
-                        go_on("CHECK")
+                with m.If(is_opcode[Opcode.HEADER]):
+                    go_on("CHECK")
 
-                    with m.Case(Opcode.CONSTANTS):
-                        m.d.comb += self.constant_restart.eq(1)
-                        m.d.sync += [in_constants.eq(1), constants_left.eq(view(CONSTANTS).count)]
+                with m.If(is_opcode[Opcode.CONSTANTS]):
+                    m.d.comb += self.constant_restart.eq(1)
+                    m.d.sync += [in_constants.eq(1), constants_left.eq(view(CONSTANTS).count)]
 
-                    with m.Case(Opcode.INPUT):
+                with m.If(is_opcode[Opcode.INPUT]):
+                    go_on("DECODE")
+                    with m.If(quiet):
+                        go_on("BEGIN")
+
+                with m.If(is_opcode[Opcode.OPERAND]):
+                    m.d.sync += take_operand.eq(quiet)
+                    with m.If(~quiet):
                         go_on("DECODE")
-                        with m.If(quiet):
-                            go_on("BEGIN")
 
-                    with m.Case(Opcode.OPERAND):
-                        m.d.sync += take_operand.eq(quiet)
-                        with m.If(~quiet):
-                            go_on("DECODE")
+                with m.If(is_opcode[Opcode.RESULT]):
+                    m.d.sync += take_result.eq(1)
 
-                    with m.Case(Opcode.RESULT):
-                        m.d.sync += take_result.eq(1)
+                with m.If(is_opcode[Opcode.TILE]):
+                    waits = self.last_pass | self.pending
+                    m.d.sync += take_tile.eq(~waits)
+                    with m.If(waits):
+                        go_on("DECODE")
 
-                    with m.Case(Opcode.TILE):
-                        waits = self.last_pass | self.pending
-                        m.d.sync += take_tile.eq(~waits)
-                        with m.If(waits):
-                            go_on("DECODE")
+                with m.If(is_opcode[Opcode.PASS]):
+                    # A last pass is behind a TILE, so all logits of the tile before are out, and counted.
+                    go_on("READY")
+                    with m.If(view(PASS).weights):
+                        go_on("WEIGHTS")
+                    with m.If(held & view(PASS).last):
+                        go_on("DECODE")
 
-                    with m.Case(Opcode.PASS):
-                        # A last pass is behind a TILE, so all logits of the tile before are out, and counted.
-                        go_on("READY")
-                        with m.If(view(PASS).weights):
-                            go_on("WEIGHTS")
-                        with m.If(held & view(PASS).last):
-                            go_on("DECODE")
-
-                    with m.Case(Opcode.STRIP):
+                if config.strip_loops:
+                    with m.If(is_opcode[Opcode.STRIP]):
                         m.d.sync += take_strip.eq(1)
 
-                    with m.Case(Opcode.LOOP):
+                    with m.If(is_opcode[Opcode.LOOP]):
                         loop = view(LOOP)
                         with m.If(loops != loop.count):
                             m.d.sync += loops.eq(loops + 1)
@@ -274,20 +293,15 @@ class Sequencer(wiring.Component):
                         with m.Else():
                             m.d.sync += loops.eq(0)
 
-                    with m.Case(Opcode.END):
-                        m.d.comb += self.done.eq(quiet)
-                        with m.If(quiet):
-                            m.d.sync += busy.eq(0)
-                            go_on("JUMP")
-                        with m.Else():
-                            go_on("DECODE")
+                with m.If(is_opcode[Opcode.END]):
+                    m.d.comb += self.done.eq(quiet)
+                    with m.If(quiet):
+                        m.d.sync += busy.eq(0)
+                        go_on("JUMP")
+                    with m.Else():
+                        go_on("DECODE")
 
-                    with m.Default():
-                        m.d.sync += error.eq(Error.OPCODE)
-                        go_on("ERROR")
-
-                # A program whose head is damaged must not get past the check.
-                with m.If(~checked & (buffer[:4] != Opcode.HEADER)):
+                with m.If(illegal):
                     m.d.sync += error.eq(Error.OPCODE)
                     go_on("ERROR")
 
@@ -310,11 +324,11 @@ class Sequencer(wiring.Component):
                     m.d.sync += in_constants.eq(0)
 
             with m.State("BEGIN"):
-                m.d.comb += self.input_start.eq(1)
+                m.d.sync += starts.eq(1)
                 go_on("IMAGE")
 
             with m.State("IMAGE"):
-                with m.If(~self.input_busy):
+                with m.If(~self.input_busy & ~starts):
                     with m.If(cluster == config.clusters - 1):
                         m.d.comb += self.begins.eq(1)
                         m.d.sync += [busy.eq(1), cluster.eq(0)]

@@ -10,7 +10,7 @@ from hw.devices import Device, Family
 from hw.graph import Alphabet, Network, Tensor
 from hw.graph.ops import Convolution, Logits, MaxPool
 from hw.systolic.area import estimate_area
-from hw.systolic.compiler.compile import compile_network
+from hw.systolic.compiler.compile import CompiledNetwork, compile_network
 from hw.systolic.compiler.fold_shifts import fold_shifts
 from hw.systolic.compiler.layers import layer_plans
 from hw.systolic.compiler.layout import choose_layouts
@@ -26,6 +26,9 @@ _WIDEST: dict[str, Any] = {
     "max_pool": True,
     "mixed_bits": True,
     "coordinate_bits": 11,
+    "step_bits": 12,
+    "stride_bits": 4,
+    "class_bits": 10,
     "watchdog_bits": 31,
 }
 WATCHDOG_BITS = 23
@@ -79,6 +82,9 @@ def fit_widths(networks: Sequence[Network], config: EngineConfig) -> EngineConfi
             *(max(image.width, (1 + _two_planes(image, config)) * image.height).bit_length() for image in images),
             *(layer.coordinate_bits for layer in layers),
         ),
+        step_bits=max(1, *(layer.largest_step.bit_length() for layer in layers)),
+        stride_bits=max(1, *(max(layer.stride_x, layer.stride_y).bit_length() for layer in layers)),
+        class_bits=max(1, *(layer.classes.bit_length() for layer in layers)),
         mixed_bits=any(
             (not layer.classes and layer.maximum != full) or layer.border not in (0, full + 1 >> 1) for layer in layers
         ),
@@ -132,7 +138,7 @@ def fit_memory(networks: Sequence[Network], config: EngineConfig, device: Device
     CompileError
         If a network does not fit, with the numbers.
     """
-    compiled = [compile_network(network, config) for network in networks]
+    config, compiled = _without_loops(networks, config)
     # Twice the clocks: a host may be slow to take the logits.
     longest = max(c.predicted_cycles for c in compiled)
     config = replace(config, watchdog_bits=max(WATCHDOG_BITS, longest.bit_length() + 1))
@@ -145,6 +151,25 @@ def fit_memory(networks: Sequence[Network], config: EngineConfig, device: Device
         return replace(config, memory_words=words)
     program = -(-max(len(c.words) for c in compiled) // block) * block
     return replace(config, memory_words=words, program_words=program)
+
+
+def _without_loops(networks: Sequence[Network], config: EngineConfig) -> tuple[EngineConfig, list[CompiledNetwork]]:
+    """Return ``config`` without ``strip_loops`` if the networks can do without them, and the networks for it.
+
+    SPRAM is there anyway, so programs with every strip written out may fill it. Block RAM is not spent on that.
+    """
+    spram = config.memory is MemoryKind.SPRAM
+    plain = replace(config, strip_loops=False)
+    try:
+        compiled = [compile_network(network, plain) for network in networks]
+    except CompileError:
+        # Or it says what is missing with loops, too.
+        pass
+    else:
+        if spram or all(layer.strips == 1 for c in compiled for layer in c.layers):
+            return plain, compiled
+    looping = replace(config, strip_loops=True)
+    return looping, [compile_network(network, looping) for network in networks]
 
 
 def choose_config(networks: Sequence[Network], device: Device) -> EngineConfig:

@@ -33,12 +33,15 @@ def strip_offsets(
 ) -> StripOffsets:
     """Add the registers to a module: 0 a clock after ``restart``, a step larger a clock after ``advance``.
 
-    ``steps`` are the fields of :data:`~hw.systolic.program.STRIP`.
+    ``steps`` are the fields of :data:`~hw.systolic.program.STRIP`. An engine without ``strip_loops`` has zeros.
     """
     widths = {"input": config.address_bits, "y": config.coordinate_bits}
     widths |= {"output": config.address_bits, "residual": config.address_bits}
     offsets = {part: Signal(width, name=f"{part}_offset", reset_less=True) for part, width in widths.items()}
     for part, offset in offsets.items():
+        if not config.strip_loops:
+            m.d.comb += offset.eq(0)
+            continue
         with m.If(restart):
             m.d.sync += offset.eq(0)
         with m.If(advance):

@@ -61,7 +61,7 @@ class TileRegister(wiring.Component):
         for name in ("output", "residual"):
             start, step = tile[name], tile[f"{name}_step"]
             address = Signal(self.config.address_bits, name=f"{name}_address_register", reset_less=True)
-            stride = Signal(8, name=f"{name}_step", reset_less=True)
+            stride = Signal(min(8, self.config.step_bits), name=f"{name}_step", reset_less=True)
             m.d.comb += getattr(self, f"{name}_address").eq(address)
             with m.If(getattr(self, f"{name}_next")):
                 m.d.sync += address.eq(address + stride)

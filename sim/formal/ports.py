@@ -94,14 +94,16 @@ def main_memory_harness(
     single_port: bool,
     registered: bool,
     column_bits: int | None = None,
+    late_data: bool = False,
     memory: Callable[..., MainMemory] = MainMemory,
 ) -> Harness:
     """Compare what is read from any address with what was written there last, lane by lane."""
     h = Harness()
     m = h.module
     m.submodules.dut = dut = memory(
-        word_bits, depth, lane_bits, single_port=single_port, registered=registered, column_bits=column_bits
-    )
+        word_bits, depth, lane_bits, single_port=single_port, registered=registered, column_bits=column_bits,
+        late_data=late_data,
+    )  # fmt: skip
     for name in ("read_address", "write_enable", "write_address", "write_data", "write_mask"):
         h.drive(getattr(dut, name), name)
     reads = h.free(1, "reads")
@@ -113,13 +115,20 @@ def main_memory_harness(
     address = h.constant(len(dut.read_address), "address")
     word = Signal(word_bits)
     known = Signal(word_bits // lane_bits)
-    writes = dut.write_enable & (dut.write_address == address)
-    mask = Cat(*(bit.replicate(lane_bits) for bit in dut.write_mask))
+    writes, write_mask = dut.write_enable & (dut.write_address == address), dut.write_mask
+    if late_data:
+        writes, write_mask = h.past(writes), h.past(write_mask)
+    mask = Cat(*(bit.replicate(lane_bits) for bit in write_mask))
+    # With the write whose data are there in this clock, which is one of the clock before if they are late.
+    after, known_after = Signal.like(word), Signal.like(known)
+    m.d.comb += [after.eq(word), known_after.eq(known)]
     with m.If(writes):
-        m.d.sync += [word.eq(_select(mask, dut.write_data, word)), known.eq(known | dut.write_mask)]
+        m.d.comb += [after.eq(_select(mask, dut.write_data, word)), known_after.eq(known | write_mask)]
+    m.d.sync += [word.eq(after), known.eq(known_after)]
     asked = h.past(reads & (dut.read_address == address), dut.cycles())
-    lanes = Cat(*(bit.replicate(lane_bits) for bit in known))
-    wanted, sure = h.past(word, dut.cycles()), h.past(lanes, dut.cycles())
+    now, sure_now = (after, known_after) if late_data else (word, known)
+    lanes = Cat(*(bit.replicate(lane_bits) for bit in sure_now))
+    wanted, sure = h.past(now, dut.cycles()), h.past(lanes, dut.cycles())
     h.claim("a read gives what was written last", ~asked | ((dut.read_data & sure) == (wanted & sure)))
     return h
 

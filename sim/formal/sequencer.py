@@ -131,7 +131,7 @@ def theorem(pauses: tuple[int, int], *, convolution: bool, program_words: int = 
     )
 
 
-BEFORE = 34
+BEFORE = 38
 """Clocks from the rise of ``run`` to the end of an image without pauses, and some behind the end, at least."""
 
 PAUSES = ((0, 0), (1, 0), (0, 1), (3, 2), (2, 5))

@@ -45,6 +45,10 @@ def _theorems() -> dict[str, Theorem]:
     found["memory, block RAM"] = ports.memory_theorem(
         "block RAM", 8, word_bits=8, depth=4, lane_bits=4, single_port=False, registered=True, column_bits=2
     )
+    found["memory, data behind the address"] = ports.memory_theorem(
+        "block RAM with late data", 8, word_bits=4, depth=4, lane_bits=2, single_port=False, registered=False,
+        late_data=True,
+    )  # fmt: skip
     found.update(streams.THEOREMS)
     found.update(buses.THEOREMS)
     found["accumulator"] = accumulator.theorem()

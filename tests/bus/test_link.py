@@ -212,6 +212,34 @@ def test_a_program_without_an_end_is_stopped_and_the_host_told():
     run(LinkedEngine(config), body)
 
 
+@pytest.mark.parametrize("opcode", [Opcode.STRIP, Opcode.LOOP])
+def test_an_engine_without_strip_loops_stops_at_them(opcode):
+    network, compiled = tiny_network()
+    config = replace(compiled.config, strip_loops=False)
+    compiled = compile_network(network, config)
+    image = compiled.pack_image(random_images(network, 1, 1)[0])
+    words, size = list(compiled.program.words), instruction_words(config)
+    at = next(i for i, word in enumerate(words) if word & 15 == Opcode.INPUT and i >= size) + size
+    assert words[at] & 15 == Opcode.OPERAND
+    whole = load_of(network, compiled)
+    fields = {"count": 0, "target": at + size} if opcode is Opcode.LOOP else {}
+    steps = {f"{part}_step": 0 for part in ("input", "y", "output", "residual")}
+    words[at : at + size] = encode(opcode, config, **(fields or steps))
+    words[-1] = closing_word(words[:-1], config)
+    foreign = load_payload(
+        bytes(8), network.classes, replace(compiled, program=replace(compiled.program, words=words)).pack_program()
+    )
+
+    async def body(line):
+        check(await line.ask(Frame.LOAD, 1, foreign), Frame.LOAD)
+        message = await line.ask(Frame.INFER, 2, image)
+        assert message.payload == bytes([Error.OPCODE.value | 8 | message.payload[0] & 16, LinkError.ENGINE])
+        check(await line.ask(Frame.LOAD, 3, whole), Frame.LOAD)
+        check(await line.ask(Frame.INFER, 4, image), Frame.INFER)
+
+    run(LinkedEngine(config), body)
+
+
 def test_a_frame_has_an_image_for_every_cluster():
     network = tiny_network()[0]
     config = replace(tiny_network()[1].config, program_words=256, clusters=2)

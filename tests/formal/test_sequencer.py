@@ -29,7 +29,7 @@ def broken(engine=Engine, *, late=0, convolution=False):
         "a planted fault",
         lambda: engine_harness(compiled, (1, 0), engine, clocks=compiled.predicted_cycles + late),
         Mode.BOUNDED,
-        compiled.predicted_cycles + 25,
+        compiled.predicted_cycles + 29,
         registers=True,
     )
     return refuted(theorem)

@@ -7,8 +7,8 @@ from hw.devices import DEVICES, ECP5_85, UP5K
 from hw.graph import Alphabet, Concatenation, Convolution, Logits, MaxPool, Network, Tensor, load
 from hw.systolic.compiler import CompileError, compile_network
 from hw.systolic.compiler.layout import MapLayout
-from hw.systolic.config import EngineConfig
-from hw.systolic.shape import choose_config
+from hw.systolic.config import EngineConfig, MemoryKind
+from hw.systolic.shape import choose_config, fit_memory
 from s3train import TensorFormat, convert, export
 from s3train.models import build_model
 from tests.strategies import random_network
@@ -103,6 +103,36 @@ def test_an_engine_without_max_pool_or_without_fewer_bits_refuses_them():
     network = random_network(0, bits=4)
     with pytest.raises(CompileError, match="fewer than 8 bits; the engine was built for 8 bits only"):
         compile_network(network, make_config(mixed_bits=False))
+
+
+def test_strips_are_written_out_where_memory_is_there_and_repeated_where_it_is_not():
+    found = {network: strips(network) for network in map(random_network, range(30))}
+    several = [network for network, count in found.items() if count > 1]
+    assert len(several) >= 4
+    for network in several:
+        plain = compile_network(network, block_memory(strip_loops=False))
+        loops = compile_network(network, block_memory(strip_loops=True))
+        assert len(plain.words) > len(loops.words) and plain.predicted_cycles < loops.predicted_cycles
+        assert [layer.writes for layer in plain.layers] == [layer.writes for layer in loops.layers]
+    network = several[0]
+    spram = make_config(memory=MemoryKind.SPRAM, memory_words=16384, psum_depth=16)
+    config = fit_memory([network], spram, UP5K)
+    assert not config.strip_loops
+    needed = compile_network(network, config).memory_words
+    assert fit_memory([network], replace(spram, memory_words=needed - 1), UP5K).strip_loops
+    # Block RAM is not spent on it.
+    assert fit_memory([network], block_memory(), ECP5_85).strip_loops
+    single = next(network for network, count in found.items() if count == 1)
+    assert not fit_memory([single], block_memory(), ECP5_85).strip_loops
+
+
+def block_memory(**changes):
+    return make_config(memory_words=65536, psum_depth=16, **changes)
+
+
+def strips(network):
+    """Return the strips of the layer with the most."""
+    return max(layer.strips for layer in compile_network(network, block_memory()).layers)
 
 
 def test_only_convolutions_read_an_image_of_more_bits_than_the_activations():

@@ -137,10 +137,12 @@ def test_the_accumulator_adds_passes_pixel_by_pixel_with_pauses(shift):
         },
     ],
 )
-def test_the_image_loader_packs_windows(fields):
+@pytest.mark.parametrize("registered", [False, True])
+def test_the_image_loader_packs_windows(fields, registered):
     planes = 2 if fields["zero_point"] > TWO_PLANES else 1
     bits = 8 // planes
-    config = make_config(activation_bits=bits, image_planes=planes)
+    config = make_config(activation_bits=bits, image_planes=planes, registered_ram=registered)
+    assert config.shares_word != registered
     rng = np.random.default_rng(0)
     image = rng.integers(0, 1 << bits, (fields["height"], fields["width"], fields["channels"] + 1))
     dut = ImageLoader(config)
@@ -158,10 +160,14 @@ def test_the_image_loader_packs_windows(fields):
             busy.append(1)
             ctx.set(dut.image.valid, bool(stream))
             ctx.set(dut.image.payload, stream[0] if stream else 0)
-            if ctx.get(dut.write_enable):
-                words[ctx.get(dut.write_address)] = ctx.get(dut.write_data)
+            # The data come with the address, or a clock behind it.
+            address = ctx.get(dut.write_address) if ctx.get(dut.write_enable) else None
+            if address is not None and registered:
+                words[address] = ctx.get(dut.write_data)
             taken = stream and ctx.get(dut.image.ready)
             await ctx.tick()
+            if address is not None and not registered:
+                words[address] = ctx.get(dut.write_data)
             if taken:
                 stream.pop(0)
         assert not stream

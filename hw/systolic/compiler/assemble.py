@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -125,7 +126,7 @@ class Assembler:
             cols=layer.cols,
             rows=layer.rows,
             x_step=layer.x_step,
-            y_step=layer.y_step,
+            row_step=layer.row_step & 0xFFFF,
             stride_x=layer.stride_x,
             stride_y=layer.stride_y,
         )
@@ -140,7 +141,15 @@ class Assembler:
             classes=layer.classes,
         )
         begin = len(self.words)
-        for tile in layer.tiles:
+        loops = self.config.strip_loops
+        for strip in range(1 if loops else layer.strips):
+            self._strip([tile.moved(strip, layer.strip_steps) for tile in layer.tiles], unique)
+        if loops and layer.strips > 1:
+            self._emit(Opcode.STRIP, **layer.strip_steps)
+            self._emit(Opcode.LOOP, target=begin, count=layer.strips - 1)
+
+    def _strip(self, tiles: Sequence[TilePlan], unique: dict[tuple[ChannelConstants, ...], int]) -> None:
+        for tile in tiles:
             for i, step in enumerate(tile.passes):
                 last = i == len(tile.passes) - 1
                 if last:
@@ -153,12 +162,9 @@ class Assembler:
                         constants=unique[tile.constants],
                         lane_set=tile.lane_set,
                     )
-                self._pass(step, layer, first=i == 0, last=last)
-        if layer.strips > 1:
-            self._emit(Opcode.STRIP, **layer.strip_steps)
-            self._emit(Opcode.LOOP, target=begin, count=layer.strips - 1)
+                self._pass(step, first=i == 0, last=last)
 
-    def _pass(self, step: PassPlan, layer: LayerPlan, *, first: bool, last: bool) -> None:
+    def _pass(self, step: PassPlan, *, first: bool, last: bool) -> None:
         self._emit(
             Opcode.PASS,
             address=step.address & 0xFFFF,

@@ -64,6 +64,15 @@ def _check_plan(plan: LayerPlan, config: EngineConfig) -> None:
             f"layer {plan.node!r} needs coordinates of {plan.coordinate_bits} bits, "
             f"the engine has {config.coordinate_bits}"
         )
+    for what, value, bits in (
+        ("steps of {} memory words", plan.largest_step, config.step_bits),
+        ("strides of {} pixels", max(plan.stride_x, plan.stride_y), config.stride_bits),
+        ("{} classes", plan.classes, config.class_bits),
+    ):
+        if value >> bits:
+            raise CompileError(
+                f"layer {plan.node!r} has {what.format(value)}, the engine was built for at most {(1 << bits) - 1}"
+            )
     full = (1 << config.activation_bits) - 1
     if not config.mixed_bits and ((not plan.classes and plan.maximum != full) or plan.border not in (0, full + 1 >> 1)):
         raise CompileError(

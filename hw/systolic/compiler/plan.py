@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +67,21 @@ class TilePlan:
     residual_step: int = 0
     lane_set: int = 0
 
+    def moved(self, strip: int, steps: Mapping[str, int]) -> TilePlan:
+        """Return the tile of a strip; ``steps`` are :attr:`LayerPlan.strip_steps`."""
+        if strip == 0:
+            return self
+        passes = (
+            replace(step, address=step.address + strip * steps["input_step"], y=step.y + strip * steps["y_step"])
+            for step in self.passes
+        )
+        return replace(
+            self,
+            passes=tuple(passes),
+            output=self.output + strip * steps["output_step"],
+            residual=self.residual + strip * steps["residual_step"],
+        )
+
 
 @dataclass(frozen=True)
 class Needs:
@@ -106,6 +122,16 @@ class LayerPlan:
     strip_steps: dict[str, int] = field(default_factory=dict)
     macs: int = 0
     needs: Needs = Needs(0, 0, 0, None)
+
+    @property
+    def row_step(self) -> int:
+        """Words from the last operand of a row to the first one of the next row."""
+        return self.y_step - (self.cols - 1) * self.x_step
+
+    @property
+    def largest_step(self) -> int:
+        """Most words from an operand, a result or a residual operand to the next."""
+        return max(self.x_step, *(max(tile.output_step, tile.residual_step) for tile in self.tiles))
 
     @property
     def pixels(self) -> int:
