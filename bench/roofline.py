@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench.systolic import Case, array, load_network, make_config
+from bench.systolic import A4, Case, array, load_network, make_config
 from hw.systolic.compiler import CompiledNetwork, compile_network
 from hw.systolic.program import ResidualMode
 
@@ -89,6 +89,7 @@ def main() -> None:
     console = Console()
     for case in (
         Case("icebreaker", "resnet8"),
+        A4,
         Case("ulx3s_85f", "resnet8", shape=array(16, 16, columns_per_requantizer=1)),
     ):
         network, _ = load_network(case)
@@ -103,7 +104,7 @@ def main() -> None:
             view.add_row(part.node, *(f"{number:,.0f}" for number in numbers), f"{sum(numbers):,.0f}")
         console.print(view)
         console.print(f"{compiled.predicted_cycles:,} clocks, busy {compiled.busy:.1%}")
-        path = PICTURES / f"clocks-resnet8-{case.board}.png"
+        path = PICTURES / f"clocks-{case.network}-{case.board}.png"
         picture(f"{name}: {compiled.predicted_cycles:,} clocks", parts, path)
         console.print(f"picture: {path}")
 

@@ -66,12 +66,16 @@ def array(rows: int, cols: int, **more: int) -> dict[str, Any]:
     return {"rows": rows, "cols": cols, "tile_rows": 4, "tile_cols": 2, **more}
 
 
+A4 = Case(
+    "icebreaker", "resnet8-a4", activation_bits=4, shape={"cols": 8, "tile_cols": 8, "columns_per_requantizer": 4}
+)
+"""ResNet-8 with 4-bit activations."""
+
+
 def cases() -> Iterator[Case]:
     """Yield the cases, the headline figures first."""
     yield Case("icebreaker", "resnet8", images=100)
-    yield Case(
-        "icebreaker", "resnet8-a4", activation_bits=4, shape={"cols": 8, "tile_cols": 8, "columns_per_requantizer": 4}
-    )
+    yield A4
     large = array(16, 16, columns_per_requantizer=1)
     yield Case("ulx3s_85f", "resnet8", shape=large)
     for cell in ("int8_lut", "int4_lut", "dsp"):
