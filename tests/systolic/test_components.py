@@ -282,6 +282,9 @@ def test_an_instruction_field_that_does_not_fit_is_named():
         ({"psum_depth": 33}, "psum_depth"),
         ({"alphabet": Alphabet.s3(5), "activation_bits": 4}, "does not fit a lane"),
         ({"scaled_width": 10}, "scaled_width"),
+        ({"step_bits": 13}, r"step_bits must be 1..12, got 13"),
+        ({"stride_bits": 0}, r"stride_bits must be 1..4, got 0"),
+        ({"class_bits": 11}, r"class_bits must be 1..10, got 11"),
     ],
 )
 def test_a_wrong_configuration_says_what_is_wrong(changes, message):
