@@ -15,7 +15,7 @@ ICEBREAKER = Board(
     platform=ICEBreakerPlatform,
     oscillator="clk12",
     pll_pad=True,
-    clock_mhz=43.5,
+    clock_mhz=42.0,
     baud=3_000_000,
     nextpnr=("--up5k", "--package", "sg48"),
     resources=(spi_link("1", "2", "3", "4", Attrs(IO_STANDARD="SB_LVCMOS"), ("pmod", 0)),),

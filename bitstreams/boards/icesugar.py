@@ -15,7 +15,7 @@ ICESUGAR = Board(
     platform=ICESugarPlatform,
     oscillator="clk12",
     pll_pad=True,
-    clock_mhz=43.5,
+    clock_mhz=42.0,
     nextpnr=("--up5k", "--package", "sg48"),
     resources=(spi_link("1", "2", "3", "4", Attrs(IO_STANDARD="SB_LVCMOS"), ("pmod", 1)),),
     loader=("icesprog", "-o", "{address}", "{file}"),

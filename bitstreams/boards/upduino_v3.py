@@ -17,7 +17,7 @@ UPDUINO_V3 = Board(
     device=UP5K,
     platform=UpduinoV3Platform,
     oscillator="clk12",
-    clock_mhz=43.5,
+    clock_mhz=42.0,
     nextpnr=("--up5k", "--package", "sg48"),
     resources=(
         UARTResource(0, rx="28", tx="38", attrs=_PINS),
