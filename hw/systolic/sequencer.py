@@ -205,7 +205,7 @@ class Sequencer(wiring.Component):
 
         # What instruction it is: every clock, so that the state has little to find out in its own.
         unlooped = () if config.strip_loops else (Opcode.STRIP, Opcode.LOOP)
-        is_opcode = {o: Signal(name=f"is_{o.name}", reset_less=True) for o in Opcode if o not in unlooped}
+        is_opcode = {o: Signal(name=f"is_{o.name.lower()}", reset_less=True) for o in Opcode if o not in unlooped}
         illegal = Signal(reset_less=True)
         opcode = buffer[:4]
         m.d.sync += [is_.eq(opcode == number) for number, is_ in is_opcode.items()]
@@ -239,13 +239,13 @@ class Sequencer(wiring.Component):
 
             with m.State("SETTLE"):
                 # ``is_opcode`` has the instruction in the next clock.
-                m.d.sync += weights_left.eq(config.weight_words)
                 go_on("DECODE")
                 with m.If(self.overdue):
                     m.d.sync += error.eq(Error.OVERDUE)
                     go_on("ERROR")
 
             with m.State("DECODE"):
+                m.d.sync += weights_left.eq(config.weight_words)
                 go_on("FETCH")
                 with m.If(is_opcode[Opcode.HEADER]):
                     go_on("CHECK")

@@ -107,5 +107,6 @@ def test_random_engines_differ_in_everything_that_is_decided():
         fixed = name in (
             "acc_width", "scaled_width", "output_shift", "max_scale_shift", "min_residual_shift", "max_residual_shift",
             "constant_depth", "memory_words", "coordinate_bits", "mixed_bits", "max_pool", "watchdog_bits",
+            "step_bits", "stride_bits", "class_bits",
         )  # fmt: skip
         assert (decided == 1) == fixed, name
