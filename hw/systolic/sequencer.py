@@ -53,8 +53,9 @@ class Sequencer(wiring.Component):
     intact : in; the program arrived as it was sent
     overdue : in; the inference takes too long, stop it at the next instruction
     read_free : in; the read port is free
-    request, address, load, load_begins : out
-        Reads ``address`` in this clock; ``load``: the word is weights for the array, the first ones of a pass.
+    address, load, load_begins : out
+        What is read in a clock without an operand; ``load``: the word is weights for the array, ``load_begins``: the
+        first ones of a pass.
     fetching : out
         An instruction is wanted; operands wait (weights are read when there are none).
     operand, result, tile_constants, lane_set, residual_address, output_address : out
@@ -83,7 +84,6 @@ class Sequencer(wiring.Component):
                 "intact": In(1),
                 "overdue": In(1),
                 "read_free": In(1),
-                "request": Out(1),
                 "fetching": Out(1),
                 "address": Out(config.program_bits),
                 "load": Out(1),
@@ -219,7 +219,6 @@ class Sequencer(wiring.Component):
 
         with m.FSM():
             with m.State("FETCH"):
-                m.d.comb += self.request.eq(self.read_free)
                 m.d.sync += clocks.eq(timing.fetch(config) - 1)
                 with m.If(self.read_free):
                     m.d.sync += counter.eq(counter + 1)
@@ -340,11 +339,10 @@ class Sequencer(wiring.Component):
             with m.State("WEIGHTS"):
                 m.d.comb += [
                     self.pass_prepare.eq(self.pass_idle),
-                    self.request.eq(self.read_free & self.pass_idle),
-                    self.load.eq(self.request),
-                    self.load_begins.eq(self.request & (weights_left == config.weight_words)),
+                    self.load.eq(self.read_free & self.pass_idle),
+                    self.load_begins.eq(self.load & (weights_left == config.weight_words)),
                 ]
-                with m.If(self.request):
+                with m.If(self.load):
                     m.d.sync += [counter.eq(counter + 1), weights_left.eq(weights_left - 1)]
                     with m.If(weights_left == 1):
                         m.d.comb += self.pass_start.eq(1)

@@ -68,7 +68,7 @@ QUICK = tuple(
         "cells dense-2, 8 bits", "cells dense-3, 4 bits",
         "requantiser, digits on the UP5K", "requantiser, ResNet-8 with 4-bit activations on the UP5K",
         *(f"port schedule, {engine}" for engine in ENGINES), "port schedule, with max pooling",
-        "memory, block RAM",
+        "memory, block RAM", "memory, data behind the address",
     )
 ) + tuple(streams.QUICK) + tuple(buses.THEOREMS)  # fmt: skip
 """Names of the theorems that take a few seconds each."""

@@ -105,13 +105,15 @@ def test_the_proof_of_the_schedule_notices_a_slot_without_reservation():
     assert "used once a clock" in refuted(ports.schedule_theorem("a fault", config, faulty(PortSchedule, fault)))
 
 
-def test_the_proof_of_memories_notices_a_lane_that_is_written_without_its_mask():
+@pytest.mark.parametrize("late_data", [False, True])
+def test_the_proof_of_memories_notices_a_lane_that_is_written_without_its_mask(late_data):
     class Careless(MainMemory):
         def elaborate(self, platform):
             m = Module()
             m.submodules.inner = inner = MainMemory(
-                self.word_bits, self.depth, self.lane_bits, single_port=False, registered=self.registered
-            )
+                self.word_bits, self.depth, self.lane_bits, single_port=False, registered=self.registered,
+                late_data=self.late_data,
+            )  # fmt: skip
             m.d.comb += [
                 inner.read_address.eq(self.read_address),
                 inner.write_enable.eq(self.write_enable),
@@ -123,15 +125,17 @@ def test_the_proof_of_memories_notices_a_lane_that_is_written_without_its_mask()
             return m
 
     fields = {"word_bits": 4, "depth": 4, "lane_bits": 2, "single_port": False, "registered": False}
+    fields |= {"late_data": late_data}
     assert "written last" in refuted(ports.memory_theorem("a fault", 7, **fields, memory=Careless))
 
 
-def test_the_proof_of_the_program_loader_notices_a_lane_that_is_lost():
+@pytest.mark.parametrize("registered", [False, True])
+def test_the_proof_of_the_program_loader_notices_a_lane_that_is_lost(registered):
     def fault(loader, m):
         with m.If(loader.image.payload == 7):
             m.d.comb += loader.write_data[:8].eq(0)
 
-    config = streams.logits_config(registered=True)
+    config = streams.logits_config(registered=registered)
     theorem = Theorem(
         "a fault", lambda: streams.image_loader_harness(config, faulty(ImageLoader, fault)), Mode.BOUNDED, 12
     )
