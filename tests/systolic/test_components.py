@@ -158,6 +158,7 @@ def test_the_image_loader_packs_windows(fields, registered):
         stream = image.ravel().tolist()
         while ctx.get(dut.busy):
             busy.append(1)
+            assert len(busy) <= dut.cycles(fields)
             ctx.set(dut.image.valid, bool(stream))
             ctx.set(dut.image.payload, stream[0] if stream else 0)
             # The data come with the address, or a clock behind it.
