@@ -72,6 +72,7 @@ def jobs() -> Iterator[Job]:
     yield from runs("resnet8", "cifar10", 30, 0, real, ("s3", 3, 32), ("s3", 3, 8), ("s3", 3, 4))
     for activation_bits in (32, 8, 4):
         yield Job("resnet8", "cifar10", "s3", 3, activation_bits, 30, 0, "tied latents")
+    yield from runs("addressnet_small", "cifar10", 30, 0, real, ("s3", 3, 8))
     yield Job("resnet8", "cifar10", "s3", 3, 32, 30, 0, "random")
     yield from runs("resnet8", "cifar10", 30, 0, ("denseshift", 3, 32), ("apot", 3, 32))
     yield from runs("resnet20", "cifar10", 30, 0, real, ("s3", 3, 32))

@@ -98,7 +98,6 @@ class ClockModel:
         for _ in range(instruction_words(self.config)):
             self._read()
             self._advance(self.now + timing.fetch(self.config))
-        self._advance(self.now + 1)
 
     def _read(self) -> None:
         """Take the read port in the first free clock, before any operand."""

@@ -51,7 +51,7 @@ class Sequencer(wiring.Component):
     -----
     fetched : the memory's fetch register, in
     intact : in; the program arrived as it was sent
-    overdue : in; the inference takes too long, stop it at the next instruction
+    overdue : in; the inference takes too long, stop it at the next word
     read_free : in; the read port is free
     address, load, load_begins : out
         What is read in a clock without an operand; ``load``: the word is weights for the array, ``load_begins``: the
@@ -73,7 +73,8 @@ class Sequencer(wiring.Component):
 
     Latency
     -------
-    An instruction takes ``instruction_words * 4 + 2`` clocks and more where it waits; a word of weights one.
+    An instruction takes ``instruction_words * (timing.fetch + 1) + 1`` clocks and more where it waits; a word of
+    weights one.
     """
 
     def __init__(self, config: EngineConfig) -> None:
@@ -203,15 +204,14 @@ class Sequencer(wiring.Component):
         fetching = Signal(init=1)
         m.d.comb += self.fetching.eq(fetching)
 
-        # What instruction it is: every clock, so that the state has little to find out in its own.
+        # What instruction it is: found out with its last word's arrival, so that the state has little to do in its own.
         unlooped = () if config.strip_loops else (Opcode.STRIP, Opcode.LOOP)
         is_opcode = {o: Signal(name=f"is_{o.name.lower()}", reset_less=True) for o in Opcode if o not in unlooped}
         illegal = Signal(reset_less=True)
-        opcode = buffer[:4]
-        m.d.sync += [is_.eq(opcode == number) for number, is_ in is_opcode.items()]
+        filled = Cat(buffer, self.fetched)[config.word_bits :]
+        opcode = filled[:4]
         # A program whose head is damaged must not get past the check.
         legal = Mux(checked, Cat(*(opcode == number for number in is_opcode)).any(), opcode == Opcode.HEADER)
-        m.d.sync += illegal.eq(~legal)
 
         def go_on(state: str) -> None:
             m.next = state
@@ -227,21 +227,18 @@ class Sequencer(wiring.Component):
             with m.State("WAIT"):
                 m.d.sync += clocks.eq(clocks - 1)
                 with m.If(clocks == 0):
-                    m.d.sync += [buffer.eq(Cat(buffer, self.fetched)[config.word_bits :]), part.eq(part + 1)]
+                    m.d.sync += [buffer.eq(filled), part.eq(part + 1), illegal.eq(~legal)]
+                    m.d.sync += [is_.eq(opcode == number) for number, is_ in is_opcode.items()]
                     go_on("FETCH")
                     words = Mux(in_constants, constant_words(config), instruction_words(config))
                     with m.If(part == words - 1):
                         m.d.sync += part.eq(0)
-                        go_on("SETTLE")
+                        go_on("DECODE")
                         with m.If(in_constants):
                             go_on("CONSTANT")
-
-            with m.State("SETTLE"):
-                # ``is_opcode`` has the instruction in the next clock.
-                go_on("DECODE")
-                with m.If(self.overdue):
-                    m.d.sync += error.eq(Error.OVERDUE)
-                    go_on("ERROR")
+                    with m.If(self.overdue):
+                        m.d.sync += error.eq(Error.OVERDUE)
+                        go_on("ERROR")
 
             with m.State("DECODE"):
                 m.d.sync += weights_left.eq(config.weight_words)

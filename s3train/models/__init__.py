@@ -31,6 +31,7 @@ MODELS: dict[str, Callable[[tuple[int, int, int], int], nn.Module]] = {
     "mobilenetv1_025": MobileNetV1,
     "autoencoder": Autoencoder,
     "addressnet": AddressNet,
+    "addressnet_small": partial(AddressNet, width=24),
     "enhanced_addressnet": partial(AddressNet, width=64, groups=2),
 }
 """Every model by its name: called with the shape of an image and the number of classes."""

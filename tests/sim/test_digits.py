@@ -1,5 +1,7 @@
 """The committed digits network on real test images, in the Verilog of both boards."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from hw.graph import load
 from hw.systolic.build import generate, open_build
 from hw.systolic.compiler.assemble import weight_words
 from hw.systolic.program import closing_word
+from hw.systolic.shape import base_config, fit_memory, fit_widths
 from s3train.data import load_digits
 from sim.check import check_build
 from sim.runner import SimulatorError
@@ -28,6 +31,17 @@ def test_real_images_are_equal_in_every_stored_number(board, tmp_path):
     assert result.values == 10 * sum(np.prod(t.shape) for n, t in load(NETWORK).tensors.items() if n != "image") + 110
     again = check_build(build, images(10), tmp_path / "cache")
     assert again == result
+
+
+def test_words_of_two_tiles_are_pooled_in_two(tmp_path):
+    network, device = load(NETWORK), BOARDS["ulx3s_85f"].device
+    config = fit_memory([network], fit_widths([network], replace(base_config([network], device), rows=16)), device)
+    build = generate(network, "ulx3s_85f", device, tmp_path / "build", config=config)
+    (pool,) = (layer for layer in build.compiled.layers if layer.node == "pool_average")
+    # 16 taps; the two words of a pixel follow each other in a pass, their halves are tiles.
+    assert [len(tile.passes) for tile in pool.tiles] == [16, 16] and pool.pixels == 2
+    result = check_build(build, images(3), tmp_path / "cache")
+    assert result.ok, result
 
 
 @pytest.mark.full

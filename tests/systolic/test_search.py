@@ -43,7 +43,7 @@ def test_the_estimate_is_within_an_eighth_of_what_was_placed(network, device, me
 
 
 def test_an_engine_with_more_block_rams_than_the_device_is_refused_with_the_numbers():
-    with pytest.raises(CompileError, match=r"need 61 block RAMs \(2816 memory words of 64 bits\), iCE40HX8K has 32"):
+    with pytest.raises(CompileError, match=r"need 57 block RAMs \(2560 memory words of 64 bits\), iCE40HX8K has 32"):
         choose_config([load(DIGITS)], HX8K)
 
 

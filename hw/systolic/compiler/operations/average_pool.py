@@ -20,7 +20,7 @@ def lower(lowering: Lowering, node: AveragePool) -> list[LayerPlan]:
     kh, kw = node.kernel
     taps = [(dy - node.padding.top, dx - node.padding.left) for dy in range(kh) for dx in range(kw)]
     whole_map = output.height == output.width == 1 and isinstance(lowering.layouts[node.input], MapLayout)
-    if whole_map and _one_constant(lowering, node.rescale):
+    if whole_map and _one_constant(node.rescale):
         return [_global_pool(lowering, node, taps)]
     tiles = [
         (columns, [lowering.tap(columns, node.input, y, x) for y, x in taps])
@@ -30,16 +30,17 @@ def lower(lowering: Lowering, node: AveragePool) -> list[LayerPlan]:
 
 
 def _global_pool(lowering: Lowering, node: AveragePool, taps: list[tuple[int, int]]) -> LayerPlan:
-    """All channel groups of a pixel are the "pixels" of a pass: one weight tile for everything."""
-    output = lowering.map(node.output)
-    columns: Columns = list(range(lowering.config.cols))
-    passes = [lowering.tap(columns, node.input, y, x) for y, x in taps]
-    plan = lowering.layer(node.name, node.input, node.output, [(columns, passes)], node.rescale, (0, 0), None, 0)
-    tile = replace(plan.tiles[0], output_step=1)
-    return replace(plan, cols=output.groups, rows=1, x_step=1, y_step=0, tiles=(tile,))
+    """All channel groups of a pixel are the "pixels" of a pass: one weight tile for each part of a word."""
+    output, config = lowering.map(node.output), lowering.config
+    tiles = []
+    for lane in range(0, min(config.rows, output.tensor.channels), config.cols):
+        columns: Columns = list(range(lane, lane + config.cols))
+        tiles.append((columns, [lowering.tap(columns, node.input, y, x) for y, x in taps]))
+    plan = lowering.layer(node.name, node.input, node.output, tiles, node.rescale, (0, 0), None, 0)
+    steps = tuple(replace(tile, output_step=1) for tile in plan.tiles)
+    return replace(plan, cols=output.groups, rows=1, x_step=1, y_step=0, tiles=steps)
 
 
-def _one_constant(lowering: Lowering, rescale: Rescale) -> bool:
-    """Whether all channels have the same output formula and tiles fill whole words."""
-    same = all(np.all(v == v[0]) for v in (rescale.t, rescale.j, rescale.s, rescale.p, rescale.k, rescale.b))
-    return same and lowering.config.lane_sets == 1
+def _one_constant(rescale: Rescale) -> bool:
+    """Whether all channels have the same output formula."""
+    return all(np.all(v == v[0]) for v in (rescale.t, rescale.j, rescale.s, rescale.p, rescale.k, rescale.b))
