@@ -7,7 +7,7 @@ Nothing else can delay an inference, because results are never stalled.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hw.systolic import timing
@@ -39,6 +39,7 @@ class ClockModel:
     config: EngineConfig
     now: int = 0
     taken: set[int] = field(default_factory=set)
+    last_taken: int = -1
     # The pass that is streaming: its slots still to be issued, and the clock of the next one at the earliest.
     slots_left: int = 0
     next_slot: int = 0
@@ -57,7 +58,7 @@ class ClockModel:
         for layer in layers:
             self._instruction()  # OPERAND
             # Slots of the layer before are still being issued, under its reservations.
-            self._wait(self._quiet)
+            self._wait_until_stored()
             ends.append((self.now, self.slots))
             self.layer = layer
             self.wanted = self._wanted(layer)
@@ -70,7 +71,7 @@ class ClockModel:
                         last = i == len(tile.passes) - 1
                         if last:
                             self._instruction()  # TILE
-                            self._wait(self._tile_done)
+                            self._wait_until_stored(of_last_pass=True)
                             self.now += 1
                         self._instruction()  # PASS
                         self.now += 1
@@ -82,7 +83,7 @@ class ClockModel:
                     self._instruction()  # LOOP
                     self.now += 1 if strip == layer.strips - 1 else 2
         self._instruction()  # END
-        self._wait(self._quiet)
+        self._wait_until_stored()
         ends.append((self.now, self.slots))
         # A layer ends when all its results are stored, while the next one's first instruction is waiting.
         begins = [(0, 0), *ends[1:-1]]
@@ -115,7 +116,7 @@ class ClockModel:
 
     def _hand_over(self, weights: bool) -> None:
         """Wait until the running pass has issued its last slot; read the weights, with the last word goes the pass."""
-        self._wait(lambda: self.slots_left == 0 and self.now >= self.ready_at)
+        self._issue_all()
         if not weights:
             self._advance(self.now + 1)
         for _ in range(self.config.weight_words if weights else 0):
@@ -128,18 +129,11 @@ class ClockModel:
         self.pass_is_last = last
         self.next_slot = self.now
 
-    def _wait(self, ready: Callable[[], bool]) -> None:
-        while True:
-            self._issue_until(self.now)
-            if ready():
-                return
-            self._advance(self.now + 1)
-
-    def _quiet(self) -> bool:
-        return self.slots_left == 0 and self.now >= self.drain_at
-
-    def _tile_done(self) -> bool:
-        return not (self.slots_left and self.pass_is_last) and self.now >= self.drain_at
+    def _wait_until_stored(self, *, of_last_pass: bool = False) -> None:
+        """Wait until no slot is left (``of_last_pass``: none whose sums are complete) and every result is stored."""
+        if self.pass_is_last or not of_last_pass:
+            self._issue_all()
+        self._advance(max(self.now, self.drain_at))
 
     # -- the address generator ---------------------------------------------------------------------------
 
@@ -147,25 +141,41 @@ class ClockModel:
         self._issue_until(clock)
         self.now = clock
 
+    def _issue_all(self) -> None:
+        """Issue what is left of the pass: the sequencer waits for its last slot, and for the clock behind it."""
+        while self.slots_left:
+            self._issue(self._slot_clock(), self.slots_left)
+        self.now = max(self.now, self.ready_at)
+
     def _issue_until(self, clock: int) -> None:
         """Issue all slots of clocks before ``clock``."""
         while self.slots_left:
             at = self._slot_clock()
             if at >= clock:
                 return
-            # What an instruction takes keeps two passes apart even where a map has one pixel.
-            if self.before and at < self.before[len(self.issued)] + timing.PSUM_LOOP:
-                raise AssertionError(f"layer {self.layer.node!r} needs a partial sum before it is stored")
-            self.issued.append(at)
-            self.slots += 1
-            self.slots_left -= 1
-            self.next_slot = at + 1
-            if self.pass_is_last:
-                self.drain_at = at + 1 + timing.write(self.config)
-                self.pause_until = at + self.config.columns_per_requantizer
-                self.taken.update(at + offset for offset in self.wanted)
-            if not self.slots_left:
-                self.ready_at = at + 1
+            self._issue(at, clock - at)
+
+    def _issue(self, at: int, most: int) -> None:
+        """Issue the next slot in clock ``at``, and up to ``most`` in a row where nothing is in their way."""
+        count = 1
+        if not self.pass_is_last and at > self.last_taken:
+            count = min(most, self.slots_left)
+        done, last = len(self.issued), at + count - 1
+        # What an instruction takes keeps two passes apart even where a map has one pixel. Slots in a row come no
+        # slower than those before, so the last one is the nearest.
+        if self.before and last < self.before[done + count - 1] + timing.PSUM_LOOP:
+            raise AssertionError(f"layer {self.layer.node!r} needs a partial sum before it is stored")
+        self.issued += range(at, at + count)
+        self.slots += count
+        self.slots_left -= count
+        self.next_slot = last + 1
+        if self.pass_is_last:
+            self.drain_at = at + 1 + timing.write(self.config)
+            self.pause_until = at + self.config.columns_per_requantizer
+            self.taken.update(at + offset for offset in self.wanted)
+            self.last_taken = max([self.last_taken, *(at + offset for offset in self.wanted)])
+        if not self.slots_left:
+            self.ready_at = last + 1
 
     def _slot_clock(self) -> int:
         """Return the first clock in which the next slot can be issued."""

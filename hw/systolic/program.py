@@ -7,6 +7,7 @@ significant word first; the opcode is in the lowest four bits. ``docs/program.md
 from __future__ import annotations
 
 import enum
+import functools
 from collections.abc import Mapping, Sequence
 
 from amaranth.lib import data
@@ -223,19 +224,24 @@ def encode(opcode: Opcode, config: EngineConfig, **fields: int) -> list[int]:
     ValueError
         If a field is missing, unknown, or does not fit its width.
     """
-    layout = LAYOUTS[opcode]
+    places = _places(opcode)
     values = {"opcode": int(opcode), **{name: int(value) for name, value in fields.items()}}
-    if set(values) != set(layout.members):
-        raise ValueError(f"{opcode.name}: fields {sorted(set(layout.members) ^ set(values))} missing or unknown")
+    if values.keys() != places.keys():
+        raise ValueError(f"{opcode.name}: fields {sorted(places.keys() ^ values.keys())} missing or unknown")
     bits = 0
-    for key, field in layout:
-        name, value = str(key), values[str(key)]
-        signed = name in _SIGNED
-        low, high = (-(1 << field.width - 1), 1 << field.width - 1) if signed else (0, 1 << field.width)
+    for name, (offset, width, signed) in places.items():
+        value = values[name]
+        low, high = (-(1 << width - 1), 1 << width - 1) if signed else (0, 1 << width)
         if not low <= value < high:
-            raise ValueError(f"{opcode.name}: {name} = {value} does not fit {field.width} bits")
-        bits |= (value & (1 << field.width) - 1) << field.offset
+            raise ValueError(f"{opcode.name}: {name} = {value} does not fit {width} bits")
+        bits |= (value & (1 << width) - 1) << offset
     return split(bits, INSTRUCTION_BITS, config.word_bits)
+
+
+@functools.cache
+def _places(opcode: Opcode) -> dict[str, tuple[int, int, bool]]:
+    """Return offset, width, and whether it is signed, of every field of an instruction."""
+    return {str(name): (field.offset, field.width, str(name) in _SIGNED) for name, field in LAYOUTS[opcode]}
 
 
 def split(bits: int, size: int, word_bits: int) -> list[int]:
@@ -250,6 +256,7 @@ def lanes(words: Sequence[int], config: EngineConfig) -> bytes:
     return bytes(word >> (a * lane) & mask for word in words for lane in range(rows))
 
 
+@functools.cache
 def factor_layout(config: EngineConfig) -> data.StructLayout:
     """Layout of a factor ``2^j + t``: ``two_terms``, ``subtract``, ``shift`` (j - 1)."""
     return data.StructLayout({"two_terms": 1, "subtract": 1, "shift": 2})
@@ -260,6 +267,7 @@ def scale_bits(config: EngineConfig) -> int:
     return max(1, config.max_scale_shift.bit_length())
 
 
+@functools.cache
 def constant_layout(config: EngineConfig) -> data.StructLayout:
     """Layout of a channel's output constants in memory: the addend ``B``, the scale shift ``P`` and the factor."""
     return data.StructLayout(
@@ -267,6 +275,7 @@ def constant_layout(config: EngineConfig) -> data.StructLayout:
     )
 
 
+@functools.cache
 def constant_words(config: EngineConfig) -> int:
     """Memory words of one channel's output constants."""
     return -(-constant_layout(config).size // config.word_bits)

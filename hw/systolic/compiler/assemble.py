@@ -43,10 +43,13 @@ class Assembler:
     ----------
     config : EngineConfig
         Shape of the engine.
+    encoded : dict or None
+        Words of weight tiles by the tiles' bytes: what another assembler of this engine has found is used again.
     """
 
-    def __init__(self, config: EngineConfig) -> None:
+    def __init__(self, config: EngineConfig, encoded: dict[bytes, list[int]] | None = None) -> None:
         self.config = config
+        self.encoded = {} if encoded is None else encoded
         self.words: list[int] = []
         self.weight_words = 0
         self.constant_words = 0
@@ -177,7 +180,10 @@ class Assembler:
             shift_sums=step.shift_sums,
         )
         if step.weights is not None:
-            words = weight_words(step.weights, self.config)
+            tile = step.weights.tobytes()
+            if tile not in self.encoded:
+                self.encoded[tile] = weight_words(step.weights, self.config)
+            words = self.encoded[tile]
             self.words += words
             self.weight_words += len(words)
 
@@ -188,15 +194,12 @@ def weight_words(weights: np.ndarray, config: EngineConfig) -> list[int]:
     Lane ``r`` of word ``n`` has the :func:`cell_codes` of row ``r`` and the columns from ``n * lane_codes`` on.
     """
     codes = cell_codes(config.alphabet, np.asarray(weights, np.int32))
-    words = []
-    for n in range(config.weight_words):
-        word = 0
-        for r in range(config.rows):
-            for h in range(config.lane_codes):
-                code = int(codes[r, n * config.lane_codes + h])
-                word |= code << (r * config.activation_bits + h * config.code_pitch)
-        words.append(word)
-    return words
+    share, pitch = config.lane_codes, config.code_pitch
+    places = [r * config.activation_bits + h * pitch for r in range(config.rows) for h in range(share)]
+    return [
+        sum(code << place for code, place in zip(part.ravel().tolist(), places, strict=True))
+        for part in np.split(codes, config.weight_words, axis=1)
+    ]
 
 
 def _unique_constants(tiles: list[TilePlan]) -> dict[tuple[ChannelConstants, ...], int]:

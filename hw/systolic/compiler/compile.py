@@ -127,20 +127,24 @@ def compile_network(network: Network, config: EngineConfig) -> CompiledNetwork:
     """
     folded = fold_shifts(network)
     layouts = choose_layouts(folded, config)
-    # The program's length does not depend on addresses: assemble once to know where the maps begin.
-    program, _, _ = _assemble(folded, layouts, config)
-    words = len(program.words)
-    if config.program_words and words > config.program_words:
-        raise CompileError(f"the program needs {words} words, the program memory has {config.program_words}")
-    layouts, end = place(folded, layouts, 0 if config.program_words else words, config)
+    encoded: dict[bytes, list[int]] = {}
+    begin = 0
+    if not config.program_words:
+        # The program's length does not depend on addresses: assemble once to know where the maps begin.
+        begin = len(_assemble(folded, layouts, config, encoded)[0].words)
+    layouts, end = place(folded, layouts, begin, config)
+    if not config.program_words and end > config.memory_words:
+        raise CompileError(
+            f"the network needs {end} memory words ({begin} of program and weights, {end - begin} of maps), "
+            f"the engine has {config.memory_words}"
+        )
+    program, layers, _ = _assemble(folded, layouts, config, encoded)
+    if config.program_words and len(program.words) > config.program_words:
+        raise CompileError(
+            f"the program needs {len(program.words)} words, the program memory has {config.program_words}"
+        )
     if config.program_words and end > config.memory_words:
         raise CompileError(f"the maps need {end} memory words, the engine has {config.memory_words}")
-    if end > config.memory_words:
-        raise CompileError(
-            f"the network needs {end} memory words ({len(program.words)} of program and weights, "
-            f"{end - len(program.words)} of maps), the engine has {config.memory_words}"
-        )
-    program, layers, _ = _assemble(folded, layouts, config)
     cycles, clocks = predicted_clocks(layers, config)
     if cycles >= 1 << config.watchdog_bits:
         raise CompileError(
@@ -150,13 +154,13 @@ def compile_network(network: Network, config: EngineConfig) -> CompiledNetwork:
 
 
 def _assemble(
-    network: Network, layouts: dict[str, Layout], config: EngineConfig
+    network: Network, layouts: dict[str, Layout], config: EngineConfig, encoded: dict[bytes, list[int]]
 ) -> tuple[Program, list[LayerPlan], Layout]:
     layers = layer_plans(network, layouts, config)
     image = layouts[network.input]
     assert isinstance(image, ImageLayout)
     try:
-        return Assembler(config).program(image, layers), layers, image
+        return Assembler(config, encoded).program(image, layers), layers, image
     except ValueError as error:
         if isinstance(error, CompileError):
             raise
