@@ -14,7 +14,10 @@ from cli.console import console, fails_clearly
 
 @fails_clearly
 def run(as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False) -> None:
-    """List the boards and what is on them."""
+    """List the boards and what is on them.
+
+    Example: shiftforge boards
+    """
     from bitstreams.boards import BOARDS
 
     if as_json:

@@ -21,7 +21,10 @@ def run(
     stream_bits: Annotated[int, typer.Option(help="AXI: width of s_axis_tdata, 8 or 32")] = 32,
     pipelined: Annotated[bool, typer.Option("--pipelined", help="Wishbone: a pipelined port")] = False,
 ) -> None:
-    """Write an engine with standard bus ports: Verilog, C driver, register map, program, FuseSoC and LiteX files."""
+    """Write an engine with standard bus ports: Verilog, C driver, register map, program, FuseSoC and LiteX files.
+
+    Example: shiftforge core examples/digits.s3net --bus axi --out core
+    """
     from bitstreams.boards import board_by_name
     from hw.bus.core_folder import write_core
     from hw.bus.core_verilog import Bus

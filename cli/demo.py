@@ -24,7 +24,10 @@ def run(
     out: Annotated[Path, typer.Option(help="where everything goes")] = Path("build/demo"),
     samples: Annotated[int, typer.Option(min=1, help="images to simulate on each board's engine")] = 20,
 ) -> None:
-    """Train a small CNN on the digits and take it to checked bitstreams for two boards."""
+    """Train a small CNN on the digits and take it to checked bitstreams for two boards.
+
+    Example: shiftforge demo
+    """
     from hw.graph import save
     from hw.whole_file import write_whole
     from s3train.reference import make_reference, save_reference

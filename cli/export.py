@@ -16,7 +16,10 @@ def run(
     out: Annotated[Path | None, typer.Option(help="the .s3net file")] = None,
     samples: Annotated[int, typer.Option(min=1, help="test images kept for simulation")] = 200,
 ) -> None:
-    """Write a trained network as integers, and what PyTorch's integer reference makes of some test images."""
+    """Write a trained network as integers, and what PyTorch's integer reference makes of some test images.
+
+    Example: shiftforge export runs/digits --out digits.s3net
+    """
     from hw.graph import save
     from s3train.reference import make_reference, save_reference
     from s3train.runs import export_run

@@ -23,7 +23,10 @@ def run(
     clusters: Annotated[int | None, typer.Option(help="arrays that work on an image each")] = None,
     columns_per_requantizer: Annotated[int | None, typer.Option(help="columns that share a requantiser")] = None,
 ) -> None:
-    """Write the engine's Verilog and the network's program."""
+    """Write the engine's Verilog and the network's program.
+
+    Example: shiftforge generate examples/resnet8.s3net --board icebreaker --out build/resnet8
+    """
     from bitstreams.boards import board_by_name
     from hw.graph import load
     from hw.systolic.build import generate, open_build

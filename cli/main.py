@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import typer
 
-from cli import boards, check, core, demo, export, flash, generate, run, simboard, simulate, synth, train, verify
+from cli import boards, check, core, demo, export, flash, generate, plan, run, simboard, simulate, synth, train, verify
 
 app = typer.Typer(
     name="shiftforge",
     help="A PyTorch network goes in, a chip without a single multiplier comes out.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_show_locals=False,
 )
-for module in (train, export, boards, check, generate, simulate, verify, synth, flash, simboard, run, core, demo):
+for module in (train, export, boards, check, plan, generate, simulate, verify, synth, flash, simboard, run, core, demo):
     app.command(name=module.__name__.rsplit(".", 1)[-1])(module.run)
 
 if __name__ == "__main__":

@@ -19,7 +19,10 @@ def run(
     seed: Annotated[int, typer.Option(help="seed of the pauses on both streams")] = 0,
     waves: Annotated[str | None, typer.Option(help="write waves: vcd or fst")] = None,
 ) -> None:
-    """Run images through the Verilog with cocotb and Verilator, and compare every stored number with PyTorch."""
+    """Run images through the Verilog with cocotb and Verilator, and compare every stored number with PyTorch.
+
+    Example: shiftforge simulate build/resnet8 --samples 10
+    """
     import numpy as np
 
     from hw.systolic.build import open_build

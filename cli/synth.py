@@ -15,7 +15,10 @@ def run(
     folder: Annotated[Path, typer.Argument(help="a build folder")],
     seeds: Annotated[int, typer.Option(min=1, help="number of placements")] = 3,
 ) -> None:
-    """Synthesise, place and route for the board, over several seeds, and write the bitstream of the fastest."""
+    """Synthesise, place and route for the board, over several seeds, and write the bitstream of the fastest.
+
+    Example: shiftforge synth build/resnet8
+    """
     from bitstreams.boards import board_by_name
     from bitstreams.clock_choice import build_at_best_clock
     from hw.systolic.build import open_build

@@ -23,7 +23,10 @@ def run(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print the report as JSON instead of a table")] = False,
 ) -> None:
-    """Hold every form of the engine against the network: numpy, Amaranth, Verilog, netlist, placed netlist."""
+    """Hold every form of the engine against the network: numpy, Amaranth, Verilog, netlist, placed netlist.
+
+    Example: shiftforge verify build/resnet8
+    """
     from hw.systolic.build import open_build
     from sim.levels import LEVELS, run_level
 

@@ -25,6 +25,7 @@ from s3train.concatenation import is_concatenation
 from s3train.formats import TensorFormat, UnsupportedModelError
 from s3train.layers import ShiftAveragePool2d, ShiftBlock, ShiftLogits, StoredView
 from s3train.layers.shift_block import integer_weight
+from s3train.pools import pool_size
 from s3train.reparam import method_of
 
 
@@ -98,10 +99,10 @@ class _Exporter:
                 self.stored[node] = self._average(node.name, module, source)
             case StoredView():
                 self.stored[node] = self._view(node.name, module, source)
-            case nn.MaxPool2d():
+            case nn.MaxPool1d() | nn.MaxPool2d():
                 self.stored[node] = self._max(node.name, module, source)
             case _:
-                # Flatten and Identity: the same stored numbers in the same order.
+                # Flatten, Identity and Dropout: the same stored numbers in the same order.
                 self.stored[node] = source
 
     def _concatenation(self, node: fx.Node) -> Tensor:
@@ -171,10 +172,8 @@ class _Exporter:
         self.nodes.append(view.node(name, source.name, output.name))
         return output
 
-    def _max(self, name: str, pool: nn.MaxPool2d, source: Tensor) -> Tensor:
-        kernel = _pair(pool.kernel_size)
-        stride = _pair(pool.stride if pool.stride is not None else pool.kernel_size)
-        top, left = _pair(pool.padding)
+    def _max(self, name: str, pool: nn.Module, source: Tensor) -> Tensor:
+        kernel, stride, (top, left) = (pool_size(pool, field) for field in ("kernel_size", "stride", "padding"))
         height = (source.height + 2 * top - kernel[0]) // stride[0] + 1
         width = (source.width + 2 * left - kernel[1]) // stride[1] + 1
         fmt = TensorFormat(source.bits, source.zero_point, source.exponent)
@@ -197,10 +196,6 @@ def _alphabet(name: str, layer: nn.Module) -> Alphabet:
 
 def _array(value: TorchTensor) -> Any:
     return value.detach().cpu().numpy().astype(np.int64)
-
-
-def _pair(value: Any) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
 
 
 def _shape3(shape: tuple[int, ...]) -> tuple[int, int, int]:

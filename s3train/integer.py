@@ -13,6 +13,7 @@ from s3train.concatenation import is_concatenation
 from s3train.formats import TensorFormat, UnsupportedModelError
 from s3train.layers import ShiftAveragePool2d, ShiftBlock, ShiftLogits, StoredView
 from s3train.layers.shift_block import IntegerLayer, integer_weight
+from s3train.pools import MAX_POOLS, pool_size
 
 
 class IntegerModel:
@@ -99,12 +100,13 @@ class IntegerModel:
             weight, bias, source = self.layers[str(node.target)]
             return (x - source.zero_point) @ weight.flatten(1).T + bias
         if isinstance(module, ShiftAveragePool2d):
-            return _average(module, x, *self.layers[str(node.target)])
-        if isinstance(module, nn.MaxPool2d):
-            return _max_pool(module, x)
+            pooled = _average(module, x if x.ndim == 4 else x[:, :, None], *self.layers[str(node.target)])
+            return pooled if x.ndim == 4 else pooled.squeeze(2)
+        if isinstance(module, MAX_POOLS):
+            return _max_pool(module, x) if x.ndim == 4 else _max_pool(module, x[:, :, None]).squeeze(2)
         if isinstance(module, StoredView):
             return module.move(x, zero_point)
-        if isinstance(module, nn.Identity):
+        if isinstance(module, nn.Identity | nn.Dropout | nn.Dropout1d | nn.Dropout2d):
             return x
         if is_concatenation(node):
             return torch.cat(inputs, dim=1)
@@ -163,9 +165,9 @@ def _average(module: ShiftAveragePool2d, x: Tensor, source: TensorFormat, output
     return ((total >> s) + output.zero_point).clamp(0, output.maximum)
 
 
-def _max_pool(module: nn.MaxPool2d, x: Tensor) -> Tensor:
-    stride = module.stride if module.stride is not None else module.kernel_size
-    return _windows(x, _pair(module.kernel_size), _pair(stride), _pair(module.padding)).amax(dim=(4, 5))
+def _max_pool(module: nn.Module, x: Tensor) -> Tensor:
+    kernel, stride, padding = (pool_size(module, field) for field in ("kernel_size", "stride", "padding"))
+    return _windows(x, kernel, stride, padding).amax(dim=(4, 5))
 
 
 def predictions(logits: Mapping[str, Tensor] | Tensor) -> Tensor:

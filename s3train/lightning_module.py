@@ -151,6 +151,13 @@ class TrainingModule(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
+def logits_scale(network: nn.Module, twin: nn.Module) -> float:
+    """Return how much larger the logits are with the method's weights than with the twin's."""
+    last = [m for m in network.modules() if isinstance(m, nn.Linear)][-1].weight.detach()
+    wanted = [m for m in twin.modules() if isinstance(m, nn.Linear)][-1].weight.detach()
+    return float(last.square().sum() / (last * wanted).sum().clamp_min(1e-12))
+
+
 def _channels_last(images: Tensor) -> Tensor:
     """Return the images in the memory format in which convolutions are fastest; all later tensors follow it."""
     return images.contiguous(memory_format=torch.channels_last) if images.ndim == 4 else images

@@ -21,7 +21,7 @@ from s3train.data import ImageData, load_data
 from s3train.data.batches import evaluation_loader, training_loader
 from s3train.evaluation import accuracy, integer_evaluation
 from s3train.interrupt import SaveOnInterrupt, finished_steps
-from s3train.lightning_module import TrainingModule
+from s3train.lightning_module import TrainingModule, logits_scale
 from s3train.recipe import Recipe, choose_recipe
 from s3train.runs import CHECKPOINT, RunConfig, RunError, TrainResult, build, close_run, load_run, open_run, read_config
 
@@ -92,7 +92,7 @@ def train(
         return finished
     # One thread: small layers gain nothing from more, and sums in one order make a seed's network the same everywhere.
     torch.set_num_threads(1)
-    scale = _logits_scale(network, twin) if twin is not None and method != "float" else 20.0
+    scale = logits_scale(network, twin) if twin is not None and method != "float" else 20.0
     module = TrainingModule(network, recipe, images.classes, guide, scale, twin)
     begin = time.monotonic()
     _fit(module, config, images, out, progress=progress and rank == 0)
@@ -140,13 +140,6 @@ def _float_model(folder: Path, images: ImageData, data_folder: Path) -> nn.Modul
             f"{images.name} has {images.shape} of {images.classes}"
         )
     return model
-
-
-def _logits_scale(network: nn.Module, twin: nn.Module) -> float:
-    """Return how much larger the logits are with the method's weights than with the twin's."""
-    last = [m for m in network.modules() if isinstance(m, nn.Linear)][-1].weight.detach()
-    wanted = [m for m in twin.modules() if isinstance(m, nn.Linear)][-1].weight.detach()
-    return float(last.square().sum() / (last * wanted).sum().clamp_min(1e-12))
 
 
 def _fit(module: TrainingModule, config: RunConfig, images: ImageData, out: Path, *, progress: bool) -> None:

@@ -1,7 +1,7 @@
 """A PyTorch network goes in, a chip without a single multiplier comes out.
 
-``convert`` and ``export`` make integer networks of PyTorch's, ``save`` and ``load`` keep them, ``connect`` runs them on
-a board. Each is imported when it is first used.
+``check`` says beforehand whether a model would build, ``convert`` and ``export`` make integer networks of PyTorch's,
+``save`` and ``load`` keep them, ``connect`` runs them on a board. Each is imported when it is first used.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from host.device import connect
     from hw.graph import load, save
+    from planner import check
     from s3train import convert, export
 
 _WHERE = {
+    "check": "planner",
     "connect": "host.device",
     "convert": "s3train",
     "export": "s3train",
@@ -22,7 +24,7 @@ _WHERE = {
     "save": "hw.graph",
 }
 
-__all__ = ["connect", "convert", "export", "load", "save"]
+__all__ = ["check", "connect", "convert", "export", "load", "save"]
 
 
 def __getattr__(name: str) -> Any:

@@ -36,6 +36,9 @@ class _Costs:
     control: float
 
 
+UNCERTAINTY = {Family.ICE40: 0.125, Family.ECP5: 0.125}
+"""How far off the tables may be, as a share."""
+
 _COSTS = {
     Family.ICE40: _Costs(product_bit=3.0, cell=3.9, sum_bit=2.0, scaled_bit=5.0, control=1860),
     Family.ECP5: _Costs(product_bit=3.3, cell=3.0, sum_bit=2.2, scaled_bit=12.5, control=2400),

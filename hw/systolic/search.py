@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from hw.devices import Device, Family
 from hw.graph import Network
 from hw.systolic.area import Area, estimate_area
-from hw.systolic.compiler.compile import compile_network
 from hw.systolic.compiler.plan import CompileError
 from hw.systolic.config import EngineConfig, MemoryKind
-from hw.systolic.shape import base_config, fit_memory, fit_widths
+from hw.systolic.shape import base_config, fit_memory_to, fit_widths
 
 FULL = {Family.ICE40: 0.97, Family.ECP5: 0.80}
 """Share of the tables that a design may take and still be routed at its clock."""
@@ -41,6 +40,8 @@ class Candidate:
 def search(networks: Sequence[Network], device: Device, **pinned: int) -> list[Candidate]:
     """Return the engines that fit, the fastest for the first network first; of equally fast ones the smallest.
 
+    Each shape of the array comes with every number of clusters that fits.
+
     Parameters
     ----------
     networks : sequence of Network
@@ -59,27 +60,25 @@ def search(networks: Sequence[Network], device: Device, **pinned: int) -> list[C
     reason = "no shape of the array is left"
     for config in _shapes(networks, device, pinned):
         try:
-            config = fit_memory(networks, fit_widths(networks, config), device)
-            compiled = compile_network(networks[0], config)
+            config, (compiled, *_) = fit_memory_to(networks, fit_widths(networks, config), device)
         except (CompileError, ValueError) as error:
             reason = str(error)
             continue
         most = pinned.get("clusters") or (16 if config.program_words else 1)
-        fitting = None
         for clusters in range(most, 0, -1):
             config = replace(config, clusters=clusters)
             area = estimate_area(config, device)
             if area.fits(device, FULL[device.family]):
-                fitting = Candidate(config, area, compiled.predicted_cycles, compiled.busy)
-                break
+                found.append(Candidate(config, area, compiled.predicted_cycles, compiled.busy))
+                if clusters == pinned.get("clusters"):
+                    break
+                continue
             reason = (
                 f"{config.rows} x {config.cols} cells take about {area.luts} of {device.luts} lookup tables "
                 f"and {area.block_rams} of {device.block_rams} block RAMs"
             )
             if clusters == pinned.get("clusters"):
                 break
-        if fitting is not None:
-            found.append(fitting)
     if not found:
         raise CompileError(f"no engine for {', '.join(n.name for n in networks)} fits {device.name}: {reason}")
     return sorted(found, key=lambda c: (-c.images_per_clock, c.area.luts))

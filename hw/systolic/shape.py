@@ -12,8 +12,9 @@ from hw.graph.ops import Convolution, Logits, MaxPool
 from hw.systolic.area import estimate_area
 from hw.systolic.compiler.compile import CompiledNetwork, compile_network
 from hw.systolic.compiler.fold_shifts import fold_shifts
-from hw.systolic.compiler.layers import layer_plans
+from hw.systolic.compiler.layers import layer_plans, lower_node
 from hw.systolic.compiler.layout import choose_layouts
+from hw.systolic.compiler.lowering import Lowering
 from hw.systolic.compiler.plan import CompileError
 from hw.systolic.config import EngineConfig, MemoryKind
 
@@ -59,12 +60,37 @@ def _signed_bits(value: int) -> int:
     return max(2, (value if value >= 0 else ~value).bit_length() + 1)
 
 
+def layer_problems(network: Network, device: Device) -> dict[str, str]:
+    """Return why a device's widest engine cannot do layers of a network, by their names; empty if it can do all.
+
+    What concerns the whole, such as memory, is not looked at.
+    """
+    try:
+        wide = _widest([network], base_config([network], device))
+        folded = fold_shifts(network)
+        lowering = Lowering(folded, choose_layouts(folded, wide), wide)
+    except CompileError:
+        return {}
+    found: dict[str, str] = {}
+    for node in folded.nodes:
+        try:
+            lower_node(lowering, node)
+        except CompileError as error:
+            found[node.name] = str(error)
+    return found
+
+
+def _widest(networks: Sequence[Network], config: EngineConfig) -> EngineConfig:
+    """Return ``config`` as wide as an engine can be."""
+    shifts = [int(n.rescale.s.max()) for network in networks for n in network.nodes if hasattr(n, "rescale")]
+    planes = 1 + any(_two_planes(network.tensor(network.input), config) for network in networks)
+    return replace(config, **_WIDEST, output_shift=max([0, *shifts]), constant_depth=1024, image_planes=planes)
+
+
 def fit_widths(networks: Sequence[Network], config: EngineConfig) -> EngineConfig:
     """Return ``config`` with the least widths, shifts and constant memory that the networks need."""
-    shifts = [int(n.rescale.s.max()) for network in networks for n in network.nodes if hasattr(n, "rescale")]
     images = [network.tensor(network.input) for network in networks]
-    planes = 1 + any(_two_planes(image, config) for image in images)
-    wide = replace(config, **_WIDEST, output_shift=max([0, *shifts]), constant_depth=1024, image_planes=planes)
+    wide = _widest(networks, config)
     folded = [fold_shifts(network) for network in networks]
     programs = [layer_plans(network, choose_layouts(network, wide), wide) for network in folded]
     layers = [layer for program in programs for layer in program]
@@ -138,19 +164,26 @@ def fit_memory(networks: Sequence[Network], config: EngineConfig, device: Device
     CompileError
         If a network does not fit, with the numbers.
     """
+    return fit_memory_to(networks, config, device)[0]
+
+
+def fit_memory_to(
+    networks: Sequence[Network], config: EngineConfig, device: Device
+) -> tuple[EngineConfig, list[CompiledNetwork]]:
+    """Return what :func:`fit_memory` does, and the networks compiled for it but for the size of its memories."""
     config, compiled = _without_loops(networks, config)
     # Twice the clocks: a host may be slow to take the logits.
     longest = max(c.predicted_cycles for c in compiled)
     config = replace(config, watchdog_bits=max(WATCHDOG_BITS, longest.bit_length() + 1))
     if config.memory is MemoryKind.SPRAM:
-        return config
+        return config, compiled
     # Whole blocks: half-used ones cost nothing more.
     block = 256 if device.family is Family.ICE40 else 512
     words = -(-max(c.memory_words for c in compiled) // block) * block
     if not config.program_words:
-        return replace(config, memory_words=words)
+        return replace(config, memory_words=words), compiled
     program = -(-max(len(c.words) for c in compiled) // block) * block
-    return replace(config, memory_words=words, program_words=program)
+    return replace(config, memory_words=words, program_words=program), compiled
 
 
 def _without_loops(networks: Sequence[Network], config: EngineConfig) -> tuple[EngineConfig, list[CompiledNetwork]]:
@@ -159,17 +192,23 @@ def _without_loops(networks: Sequence[Network], config: EngineConfig) -> tuple[E
     SPRAM is there anyway, so programs with every strip written out may fill it. Block RAM is not spent on that.
     """
     spram = config.memory is MemoryKind.SPRAM
-    plain = replace(config, strip_loops=False)
+    plain, looping = replace(config, strip_loops=False), replace(config, strip_loops=True)
+    if not spram and any(_strips(network, plain) for network in networks):
+        return looping, [compile_network(network, looping) for network in networks]
     try:
         compiled = [compile_network(network, plain) for network in networks]
     except CompileError:
         # Or it says what is missing with loops, too.
         pass
     else:
-        if spram or all(layer.strips == 1 for c in compiled for layer in c.layers):
-            return plain, compiled
-    looping = replace(config, strip_loops=True)
+        return plain, compiled
     return looping, [compile_network(network, looping) for network in networks]
+
+
+def _strips(network: Network, config: EngineConfig) -> bool:
+    """Whether a layer of a network runs in several strips."""
+    folded = fold_shifts(network)
+    return any(layer.strips > 1 for layer in layer_plans(folded, choose_layouts(folded, config), config))
 
 
 def choose_config(networks: Sequence[Network], device: Device) -> EngineConfig:

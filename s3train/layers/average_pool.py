@@ -50,7 +50,10 @@ class ShiftAveragePool2d(nn.Module):
         return self.quantizer.format
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the pooled map (images, channels, height, width)."""
+        """Return the pooled map (images, channels, height, width), or without the height."""
+        if x.ndim == 3:
+            row: Tensor = self(x[:, :, None])
+            return row.squeeze(2)
         window = self.window(x.shape[-2], x.shape[-1])
         total = functional.avg_pool2d(x.double(), window, divisor_override=1)
         mean = total / (1 << self.log2_divisor(window))

@@ -119,3 +119,11 @@ def test_one_engine_is_generated_for_two_networks(digits, tmp_path):
     one_sentence(run("generate", digits, "--engine", first, "--out", third), "shifts by 8, the engine by at most 7")
     assert not third.exists()
     one_sentence(run("generate", other, "--engine", first, "--rows", "4"), "--engine takes an engine as it is")
+
+
+@pytest.mark.parametrize("verb", [command.name for command in app.registered_commands])
+def test_the_help_of_every_verb_has_an_example_with_options_that_exist(verb):
+    text = " ".join(run(verb, "--help").output.replace("│", " ").split())
+    example = text.split(f"Example: shiftforge {verb}", 1)[1].split("╭", 1)[0].split(", then in another shell")[0]
+    options = [word for word in example.split() if word.startswith("--")]
+    assert all(text.count(option) > example.count(option) for option in options), example

@@ -237,7 +237,6 @@ class Gelu(nn.Module):
     ("model", "message"),
     [
         (Gelu(), "act: GELU is unsupported"),
-        (nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 2)), "0: a bias"),
         (nn.Sequential(nn.Conv2d(1, 4, 3, bias=False), nn.ReLU(), nn.Flatten(), nn.Linear(4, 2)), "0: a batch norm"),
         (nn.Sequential(nn.Conv2d(1, 4, 3, dilation=2, bias=False), nn.BatchNorm2d(4)), "0: dilation"),
         (nn.Sequential(nn.Conv2d(1, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU()), "last layer must be a Linear"),

@@ -54,12 +54,6 @@ def logits_of(features):
     return Parts(lambda m, x: m.classifier(features(m, x).flatten(1)))
 
 
-def adds_its_logits(m, x):
-    logits = m.classifier(x)
-    m.bn1(m.conv1(x)) + logits
-    return logits
-
-
 def adds_to_itself(m, x):
     y = m.bn1(m.conv1(x))
     return y + y
@@ -94,10 +88,10 @@ def conv(**options):
             logits_of(lambda m, x: x * m.scale),
             "^scale: unsupported, supported are Conv1d, .* concatenations of channel",
         ),
-        (Parts(adds_its_logits), "^classifier_logits: is added to a branch, but is not a stored tensor$"),
         (conv(padding=1, padding_mode="reflect"), "^0: padding mode 'reflect', supported is 'zeros'$"),
         (conv(padding="same"), "^0: padding 'same', supported are numbers$"),
         (layers(nn.MaxPool2d(2, ceil_mode=True)), "^0: max pool with dilation or ceil_mode, supported is neither$"),
+        (layers(nn.MaxPool2d(2, return_indices=True)), "^0: max pool that returns indices, supported is one without$"),
         (layers(nn.MaxPool2d(2, dilation=2)), "^0: max pool with dilation or ceil_mode, supported is neither$"),
         (layers(nn.AvgPool2d(3, 2)), rf"^0: average pool of \(3, 3\) with stride \(2, 2\), {SIDE_BY_SIDE}"),
         (layers(nn.AvgPool2d(3, padding=1)), rf"^0: average pool of \(3, 3\) with padding \(1, 1\), {SIDE_BY_SIDE}"),

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from hw.graph import Network
-from hw.graph.ops import Convolution, Logits
+from hw.graph.ops import Convolution, Logits, Node
 from hw.systolic.compiler.layout import ImageLayout, Layout
 from hw.systolic.compiler.lowering import Lowering
 from hw.systolic.compiler.operations import LOWER
@@ -28,13 +28,18 @@ def layer_plans(network: Network, layouts: dict[str, Layout], config: EngineConf
     lowering = Lowering(network, layouts, config)
     plans: list[LayerPlan] = []
     for node in network.nodes:
-        if type(node) not in LOWER:
-            raise CompileError(f"layer {node.name!r}: the engine has no {type(node).__name__}")
-        plans += LOWER[type(node)](lowering, node)
+        plans += lower_node(lowering, node)
     for plan in plans:
         _check_plan(plan, config)
     _check_image(network, layouts, config)
     return [_without_reloads(plan) for plan in plans]
+
+
+def lower_node(lowering: Lowering, node: Node) -> list[LayerPlan]:
+    """Return the layers of one node; raises :class:`CompileError` if the engine cannot do it."""
+    if type(node) not in LOWER:
+        raise CompileError(f"layer {node.name!r}: the engine has no {type(node).__name__}")
+    return LOWER[type(node)](lowering, node)
 
 
 def _check_size(network: Network, config: EngineConfig) -> None:
