@@ -4,7 +4,23 @@ from __future__ import annotations
 
 import typer
 
-from cli import boards, check, core, demo, export, flash, generate, plan, run, simboard, simulate, synth, train, verify
+from cli import (
+    boards,
+    check,
+    core,
+    demo,
+    export,
+    flash,
+    generate,
+    plan,
+    profile,
+    run,
+    simboard,
+    simulate,
+    synth,
+    train,
+    verify,
+)
 
 app = typer.Typer(
     name="shiftforge",
@@ -12,7 +28,23 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-for module in (train, export, boards, check, plan, generate, simulate, verify, synth, flash, simboard, run, core, demo):
+for module in (
+    train,
+    export,
+    boards,
+    check,
+    plan,
+    profile,
+    generate,
+    simulate,
+    verify,
+    synth,
+    flash,
+    simboard,
+    run,
+    core,
+    demo,
+):
     app.command(name=module.__name__.rsplit(".", 1)[-1])(module.run)
 
 if __name__ == "__main__":

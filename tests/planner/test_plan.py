@@ -24,6 +24,8 @@ def test_no_engine_beats_one_of_the_front_and_everything_else_is_beaten():
     for candidate in search([DIGITS], BOARD.device):
         as_good = (c for c in result.front if c.images_per_clock >= candidate.images_per_clock)
         assert any(c.area.luts <= candidate.area.luts for c in as_good)
+    counts = {c.config.clusters for c in search([DIGITS], BOARD.device, rows=8, cols=8, columns_per_requantizer=2)}
+    assert counts == set(range(1, max(counts) + 1)) and len(counts) > 5
     assert result.chosen is result.front[-1] and result.why == "the fastest"
 
 
