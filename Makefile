@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test test-full test-deps coverage lint format bench-accuracy bench-training bench-training-cost bench-mechanism bench-cell bench-buses bench-systolic bench-boards bench-roofline bench-link bench-verification clean
+.PHONY: help demo test test-full test-deps release-check coverage lint format bench-accuracy bench-training bench-training-cost bench-mechanism bench-cell bench-buses bench-systolic bench-boards bench-roofline bench-link bench-verification clean
 
 help:
 	@echo "make demo       train, export, generate, simulate, synthesise; ends with a table"
@@ -12,6 +12,7 @@ help:
 	@echo "make test-full  the long checks too"
 	@echo "make coverage   lines and branches of hw, s3train and bitstreams that make test runs"
 	@echo "make test-deps  quick tests with the lowest and the latest dependencies that are allowed"
+	@echo "make release-check   the wheel, installed into an empty environment, runs the digits demo"
 	@echo "make bench-accuracy  accuracy over five seeds beside the float twin"
 	@echo "make bench-training  every weight method beside its float twin (hours; can be stopped and called again)"
 	@echo "make bench-training-cost  time and memory of a training step against a float one"
@@ -59,6 +60,9 @@ coverage: $(STAMP)
 
 test-deps: $(STAMP)
 	@PYTHON=$(abspath $(BIN)/python) tests/dependencies.sh
+
+release-check:
+	@PYTHON=$(PYTHON) tests/release.sh
 
 bench-accuracy: $(STAMP)
 	@$(BIN)/python -m bench.accuracy
