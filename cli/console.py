@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Annotated, Any, ParamSpec, TypeVar
 
+import typer
 from rich.console import Console
 from rich.text import Text
 
@@ -21,6 +23,21 @@ errors = Console(stderr=True, markup=False, emoji=False)
 
 CACHE = Path("build/.cache")
 """Compiled simulations, netlists and bitstreams by digest."""
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of text")]
+"""Option of a verb that begins with :func:`begin_answer` and ends with :func:`answer`."""
+
+
+def begin_answer(as_json: bool) -> None:
+    """Silence the text if JSON is wanted; errors stay sentences on the error output."""
+    console.quiet = as_json
+
+
+def answer(as_json: bool, **fields: Any) -> None:
+    """Print the fields as a JSON object if that is wanted; paths become text."""
+    if as_json:
+        print(json.dumps(fields, indent=2, default=str))
 
 
 def data_folder() -> Path:
@@ -41,6 +58,8 @@ def fails_clearly(verb: Callable[P, R]) -> Callable[P, R]:
         except (ValueError, RuntimeError, OSError, FloatingPointError) as error:
             print_error(str(error) or type(error).__name__)
             sys.exit(1)
+        finally:
+            console.quiet = False
 
     return wrapped
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli.console import console, fails_clearly
+from cli.console import AsJson, answer, begin_answer, console, fails_clearly
 
 
 @fails_clearly
@@ -20,11 +20,13 @@ def run(
     board: Annotated[str, typer.Option(help="a board with the FPGA that the engine is for")] = "ulx3s_85f",
     stream_bits: Annotated[int, typer.Option(help="AXI: width of s_axis_tdata, 8 or 32")] = 32,
     pipelined: Annotated[bool, typer.Option("--pipelined", help="Wishbone: a pipelined port")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write an engine with standard bus ports: Verilog, C driver, register map, program, FuseSoC and LiteX files.
 
     Example: shiftforge core examples/digits.s3net --bus axi --out core
     """
+    begin_answer(as_json)
     from bitstreams.boards import board_by_name
     from hw.bus.core_folder import write_core
     from hw.bus.core_verilog import Bus
@@ -54,5 +56,13 @@ def run(
     console.print(
         f"{folder}/{kind.module}.v: a core on {kind.value}; program.bin: {core.program_bytes:,} bytes; an image has "
         f"{core.image_bytes:,}; {compiled.predicted_cycles:,} clocks an inference"
+    )
+    answer(
+        as_json,
+        folder=folder,
+        module=kind.module,
+        program_bytes=core.program_bytes,
+        image_bytes=core.image_bytes,
+        predicted_cycles=compiled.predicted_cycles,
     )
     console.print("next: docs/buses.md says how to connect it and how to call the driver, shiftforge.h")

@@ -14,7 +14,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from cli.console import CACHE, console, data_folder, fails_clearly, print_error
+from cli.console import CACHE, AsJson, answer, begin_answer, console, data_folder, fails_clearly, print_error
 
 BOARDS = ("icebreaker", "ulx3s_85f")
 
@@ -23,11 +23,13 @@ BOARDS = ("icebreaker", "ulx3s_85f")
 def run(
     out: Annotated[Path, typer.Option(help="where everything goes")] = Path("build/demo"),
     samples: Annotated[int, typer.Option(min=1, help="images to simulate on each board's engine")] = 20,
+    as_json: AsJson = False,
 ) -> None:
     """Train a small CNN on the digits and take it to checked bitstreams for two boards.
 
     Example: shiftforge demo
     """
+    begin_answer(as_json)
     from hw.graph import save
     from hw.whole_file import write_whole
     from s3train.reference import make_reference, save_reference
@@ -48,6 +50,7 @@ def run(
     write_whole(out / "summary.json", json.dumps(summary, indent=2) + "\n")
     console.print(_table(summary))
     console.print(f"{time.monotonic() - begin:.0f} s; everything is in {out}, the figures in {out}/summary.json")
+    answer(as_json, **summary)
     failed = [name for name, board in boards.items() if not board["comparison"].ok]
     if failed:
         print_error(f"{failed[0]}: {boards[failed[0]]['comparison'].first_difference}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli.console import console, data_folder, fails_clearly
+from cli.console import AsJson, answer, begin_answer, console, data_folder, fails_clearly
 
 
 @fails_clearly
@@ -15,11 +15,13 @@ def run(
     folder: Annotated[Path, typer.Argument(help="folder of a finished run")],
     out: Annotated[Path | None, typer.Option(help="the .s3net file")] = None,
     samples: Annotated[int, typer.Option(min=1, help="test images kept for simulation")] = 200,
+    as_json: AsJson = False,
 ) -> None:
     """Write a trained network as integers, and what PyTorch's integer reference makes of some test images.
 
     Example: shiftforge export runs/digits --out digits.s3net
     """
+    begin_answer(as_json)
     from hw.graph import save
     from s3train.reference import make_reference, save_reference
     from s3train.runs import export_run
@@ -34,3 +36,4 @@ def run(
     save_reference(reference, beside)
     console.print(f"{target}: {len(network.nodes)} operations, {len(reference.images)} test images beside it")
     console.print(f"next: shiftforge check {target} --board icebreaker")
+    answer(as_json, network=target, operations=len(network.nodes), reference=beside, images=len(reference.images))

@@ -10,18 +10,20 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from cli.console import console, fails_clearly
+from cli.console import AsJson, answer, begin_answer, console, fails_clearly
 
 
 @fails_clearly
 def run(
     folder: Annotated[Path, typer.Argument(help="a build folder that synth has been run on")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the commands and the flash's map only")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write bitstream and network into a board's flash, so that it works without a host.
 
     Example: shiftforge flash build/digits-icebreaker --dry-run
     """
+    begin_answer(as_json)
     from bitstreams.boards import board_by_name
     from bitstreams.flash import NETWORK_ADDRESS, FlashError, Part, flash_commands, write_flash
     from bitstreams.stored import flash_image
@@ -50,5 +52,11 @@ def run(
         console.print("the bitstream brings the network, in block RAM")
     for command in commands:
         console.print(shlex.join(command), soft_wrap=True)
+    answer(
+        as_json,
+        board=board.name,
+        parts=[{"what": p.what, "file": p.file, "address": p.address, "end": p.end} for p in parts],
+        commands=commands,
+    )
     if not dry_run:
         write_flash(commands)

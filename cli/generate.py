@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cli.console import console, fails_clearly
+from cli.console import AsJson, answer, begin_answer, console, fails_clearly
 
 
 @fails_clearly
@@ -22,11 +23,13 @@ def run(
     cols: Annotated[int | None, typer.Option(help="columns of the array")] = None,
     clusters: Annotated[int | None, typer.Option(help="arrays that work on an image each")] = None,
     columns_per_requantizer: Annotated[int | None, typer.Option(help="columns that share a requantiser")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write the engine's Verilog and the network's program.
 
     Example: shiftforge generate examples/resnet8.s3net --board icebreaker --out build/resnet8
     """
+    begin_answer(as_json)
     from bitstreams.boards import board_by_name
     from hw.graph import load
     from hw.systolic.build import generate, open_build
@@ -66,3 +69,4 @@ def run(
         f"{build.compiled.predicted_cycles:,} clocks an inference"
     )
     console.print(f"next: shiftforge simulate {folder}")
+    answer(as_json, folder=folder, **json.loads((folder / "build.json").read_text()))

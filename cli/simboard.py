@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from cli.console import CACHE, console, fails_clearly
+from cli.console import CACHE, AsJson, answer, begin_answer, console, fails_clearly
 
 
 @fails_clearly
@@ -16,12 +17,14 @@ def run(
     folder: Annotated[Path, typer.Argument(help="a build folder")],
     link: Annotated[Literal["uart", "spi"], typer.Option(help="what the host is connected by")] = "uart",
     flash: Annotated[Path | None, typer.Option(help="contents of the flash from the network's address on")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Run a board's whole top level in a simulation, with a pseudo-terminal where its cable would be.
 
     Example: shiftforge simboard build/digits-icebreaker, then in another shell
     shiftforge run --port PORT --network examples/digits.s3net digits --samples 5
     """
+    begin_answer(as_json)
     from bitstreams.boards import board_by_name
     from bitstreams.design import board_top
     from bitstreams.flash import NETWORK_ADDRESS
@@ -45,6 +48,8 @@ def run(
         port = running.port if link == "uart" else f"spi:{running.port}"
         console.print(f"{board.title}, simulated, is at {port}; Ctrl-C ends it", soft_wrap=True)
         console.print(f"next: shiftforge run --port {port} --network {folder}/network.s3net digits", soft_wrap=True)
+        answer(as_json, board=board.name, port=port)
+        sys.stdout.flush()
         while running.process.poll() is None:
             time.sleep(0.2)
     raise SimulatorError("the simulated board ended")

@@ -9,7 +9,7 @@ from typing import Annotated, cast
 
 import typer
 
-from cli.console import CACHE, console, fails_clearly, print_error
+from cli.console import CACHE, AsJson, answer, begin_answer, console, fails_clearly, print_error
 
 
 @fails_clearly
@@ -18,11 +18,13 @@ def run(
     samples: Annotated[int, typer.Option(min=1, help="number of images")] = 20,
     seed: Annotated[int, typer.Option(help="seed of the pauses on both streams")] = 0,
     waves: Annotated[str | None, typer.Option(help="write waves: vcd or fst")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Run images through the Verilog with cocotb and Verilator, and compare every stored number with PyTorch.
 
     Example: shiftforge simulate build/resnet8 --samples 10
     """
+    begin_answer(as_json)
     import numpy as np
 
     from hw.systolic.build import open_build
@@ -53,6 +55,7 @@ def run(
         f"{result.equal} of {result.images} images equal in {result.values:,} numbers to {source}; "
         f"clocks {sorted(set(result.cycles))}, predicted {result.predicted_cycles}"
     )
+    answer(as_json, folder=folder, **result.to_json())
     if not result.ok:
         print_error(result.first_difference or "the number of clocks differs")
         sys.exit(1)

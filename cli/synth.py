@@ -7,18 +7,20 @@ from typing import Annotated
 
 import typer
 
-from cli.console import CACHE, console, fails_clearly
+from cli.console import CACHE, AsJson, answer, begin_answer, console, fails_clearly
 
 
 @fails_clearly
 def run(
     folder: Annotated[Path, typer.Argument(help="a build folder")],
     seeds: Annotated[int, typer.Option(min=1, help="number of placements")] = 3,
+    as_json: AsJson = False,
 ) -> None:
     """Synthesise, place and route for the board, over several seeds, and write the bitstream of the fastest.
 
     Example: shiftforge synth build/resnet8
     """
+    begin_answer(as_json)
     from bitstreams.boards import board_by_name
     from bitstreams.clock_choice import build_at_best_clock
     from hw.systolic.build import open_build
@@ -36,3 +38,4 @@ def run(
         f"{speed['min']} / {speed['median']} / {speed['max']} MHz (min / median / max of {seeds} seeds), "
         f"the PLL makes {result.clock_mhz:.4g} MHz"
     )
+    answer(as_json, folder=folder, **result.to_json())

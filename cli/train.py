@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from cli.console import console, data_folder, fails_clearly
+from cli.console import AsJson, answer, begin_answer, console, data_folder, fails_clearly
 
 
 @fails_clearly
@@ -36,11 +37,13 @@ def run(
     config: Annotated[Path | None, typer.Option(help="YAML file with any of these; options here win")] = None,
     out: Annotated[Path | None, typer.Option(help="folder of the run")] = None,
     resume: Annotated[bool, typer.Option(help="refuse to begin: an interrupted run must be there")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Train a network with shift weights. A finished run is not repeated, an interrupted one goes on.
 
     Example: shiftforge train resnet8 --data cifar10 --bits 3
     """
+    begin_answer(as_json)
     from s3train.config_file import read_config_file
     from s3train.recipe import choose_recipe
     from s3train.runs import CHECKPOINT, RunError
@@ -68,18 +71,20 @@ def run(
     wanted = {"teacher": chosen.distillation > 0, "start": chosen.from_twin}
     missing = [key for key, needed in wanted.items() if needed and options[key] is None]
     if missing and method_name != "float":
-        twin = _twin(name, data_name, options.get("seed", 0), chosen.epochs)
+        twin = _twin(name, data_name, options.get("seed", 0), chosen.epochs, progress=not as_json)
         options |= dict.fromkeys(missing, twin)
-    result = train(name, data_name, out=folder, data_folder=data_folder(), recipe=chosen, **options)
+    options |= {"data_folder": data_folder(), "recipe": chosen, "progress": not as_json}
+    result = train(name, data_name, out=folder, **options)
     integer = ""
     if result.integer_accuracy is not None:
         integer = f", integer network {result.integer_accuracy:.2%} ({result.differing_logits} logits differ)"
     console.print(f"test accuracy {result.accuracy:.2%}{integer}; the run is in {folder}")
     if result.integer_accuracy is not None:
         console.print(f"next: shiftforge export {folder}")
+    answer(as_json, **asdict(result))
 
 
-def _twin(model: str, data: str, seed: int, epochs: int) -> Path:
+def _twin(model: str, data: str, seed: int, epochs: int, *, progress: bool) -> Path:
     """Train the float network that the shift network learns and starts from, unless that was done."""
     from s3train.recipe import choose_recipe
     from s3train.train import train
@@ -87,5 +92,7 @@ def _twin(model: str, data: str, seed: int, epochs: int) -> Path:
     folder = Path("runs") / f"{model}-{data}-float-{epochs}-{seed}"
     console.print(f"the float twin comes first, in {folder}: the shift network learns from it")
     recipe = choose_recipe(data, "float", epochs=epochs)
-    train(model, data, out=folder, data_folder=data_folder(), method="float", seed=seed, recipe=recipe)
+    train(
+        model, data, out=folder, data_folder=data_folder(), method="float", seed=seed, recipe=recipe, progress=progress
+    )
     return folder
