@@ -183,6 +183,9 @@ class Converter:
         conv = norm.args[0]
         if not isinstance(conv, fx.Node) or not self._is(conv, WEIGHTED):
             raise UnsupportedModelError(f"{norm.name}: a batch norm without a convolution or linear layer before it")
+        # It may be traced behind this branch, and what it reads too.
+        for before in self._before(conv)[:-1]:
+            self._node(before)
         self._emit([conv, norm], None, signed=True)
 
     def replaced(self, node: fx.Node) -> fx.Node:

@@ -98,6 +98,27 @@ class MobileNet(nn.Module):
         return self.classifier(self.features(x).mean([2, 3]))
 
 
+class ResNeXt(nn.Module):
+    """A bottleneck whose middle convolution has groups, and a branch that is added before the ReLU."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = ConvNormActivation(3, 16, 3)
+        self.body = nn.Sequential(
+            ConvNormActivation(16, 8, 1),
+            ConvNormActivation(8, 8, 3, 2, groups=2),
+            nn.Conv2d(8, 24, 1, bias=False),
+            nn.BatchNorm2d(24),
+        )
+        self.shortcut = nn.Sequential(nn.Conv2d(16, 24, 1, 2, bias=False), nn.BatchNorm2d(24))
+        self.head = nn.Linear(24, 10)
+
+    def forward(self, x):
+        x = self.stem(x)
+        x = functional.relu(torch.add(self.shortcut(x), self.body(x)))
+        return self.head(torch.mean(x, (2, 3)))
+
+
 class Inception(nn.Module):
     """Branches of several kernels, joined by their channels."""
 
@@ -152,6 +173,7 @@ FOREIGN = {
     "functional": (Functional, IMAGE, {}),
     "resnet": (ResNet, IMAGE, {}),
     "mobilenet": (MobileNet, IMAGE, {}),
+    "resnext": (ResNeXt, IMAGE, {}),
     "inception": (Inception, IMAGE, {}),
     "one-dimensional": (one_dimensional, SIGNAL, {}),
     "vgg": (vgg, IMAGE, {"add_norms": True}),
