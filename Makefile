@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test test-full test-deps release-check coverage lint format bench-accuracy bench-training bench-training-cost bench-mechanism bench-cell bench-buses bench-systolic bench-boards bench-roofline bench-link bench-verification clean
+.PHONY: help demo docs test test-full test-deps release-check coverage lint format bench-accuracy bench-training bench-training-cost bench-mechanism bench-cell bench-buses bench-systolic bench-boards bench-roofline bench-link bench-verification clean
 
 help:
 	@echo "make demo       train, export, generate, simulate, synthesise; ends with a table"
@@ -12,6 +12,7 @@ help:
 	@echo "make test-full  the long checks too"
 	@echo "make coverage   lines and branches of hw, s3train and bitstreams that make test runs"
 	@echo "make test-deps  quick tests with the lowest and the latest dependencies that are allowed"
+	@echo "make docs       the documentation as a site in build/site, warnings are errors"
 	@echo "make release-check   the wheel, installed into an empty environment, runs the digits demo"
 	@echo "make bench-accuracy  accuracy over five seeds beside the float twin"
 	@echo "make bench-training  every weight method beside its float twin (hours; can be stopped and called again)"
@@ -30,7 +31,7 @@ $(STAMP): constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) --version)"; exit 1; }
 	@echo "== making the virtual environment $(VENV) and installing the pinned packages"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[test,bench]'
+	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[test,bench,docs]'
 	@touch $(STAMP)
 
 demo: $(STAMP)
@@ -60,6 +61,10 @@ coverage: $(STAMP)
 
 test-deps: $(STAMP)
 	@PYTHON=$(abspath $(BIN)/python) tests/dependencies.sh
+
+docs: $(STAMP)
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "the site is in build/site"
 
 release-check:
 	@PYTHON=$(PYTHON) tests/release.sh

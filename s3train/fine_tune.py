@@ -8,6 +8,7 @@ from typing import Any
 
 import lightning
 from torch import nn
+from torch.utils.data import DataLoader
 
 from s3train.lightning_module import TrainingModule, logits_scale
 from s3train.recipe import Recipe, choose_recipe
@@ -30,9 +31,9 @@ def fine_tune(
     ----------
     model : Module
         The converted model; trained in place, and in evaluation mode afterwards.
-    batches : DataLoader, or another sized iterable
-        Of ``(images, labels)``: float images as the model sees them, int64 labels. Its order should change from epoch
-        to epoch.
+    batches : DataLoader, or a list
+        Of ``(images, labels)``: float images as the model sees them, int64 labels. A DataLoader that shuffles changes
+        their order from epoch to epoch, a list does not.
     classes : int
         Number of classes.
     epochs : int
@@ -68,6 +69,9 @@ def fine_tune(
         enable_model_summary=False,
         enable_progress_bar=progress,
     )
+    if isinstance(batches, list | tuple):
+        # Lightning would take a list for several loaders side by side.
+        batches = DataLoader(batches, batch_size=None)  # type: ignore[arg-type]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

@@ -1,6 +1,10 @@
 """The Python in README and docs runs as it is printed."""
 
+import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from unittest import mock
 
@@ -23,6 +27,19 @@ def train_as_usual(net):
     optimizer = torch.optim.SGD(net.parameters(), 0.01)
     net(torch.rand(8, 1, 28, 28)).square().sum().backward()
     optimizer.step()
+
+
+def test_the_site_is_built_without_a_warning_and_has_the_benches_numbers(tmp_path):
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "-q", "-d", str(tmp_path / "site")]
+    subprocess.run(command, check=True, env=environment)
+    results = (tmp_path / "site" / "results" / "index.html").read_text()
+    assert "{{" not in results
+    rows = json.loads(Path("bench/results/systolic.json").read_text())
+    speeds = [f"{row['images_per_s']:,}" for row in rows if row["images_per_s"]]
+    assert speeds and all(f">{speed}<" in results for speed in speeds)
+    reference = (tmp_path / "site" / "reference" / "index.html").read_text()
+    assert "would build for a board" in reference and "fine_tune" in reference
 
 
 def test_there_is_python_in_the_docs():
