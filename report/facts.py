@@ -1,0 +1,190 @@
+"""What a report says, collected from a build folder."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bitstreams.board import Board
+from hw.graph import Convolution, Logits
+from hw.systolic.area import estimate_area
+from hw.systolic.build import Build
+from hw.systolic.compiler.layout import ImageLayout
+
+FORMAT = 1
+"""Version of the JSON beside the page."""
+
+
+def collect(build: Build, board: Board) -> dict[str, Any]:
+    """Return everything that the page shows, as JSON types.
+
+    Parameters
+    ----------
+    build : Build
+        A build folder; what ``synth``, ``simulate`` and ``verify`` have written there is read too.
+    board : Board
+        The build's board.
+    """
+    compiled, config = build.compiled, build.compiled.config
+    placed = _read(build.folder / "board" / "result.json")
+    clock = placed["fmax_mhz"]["min"] if placed else board.clock_mhz
+    described = json.loads((build.folder / "build.json").read_text())
+    return {
+        "format": FORMAT,
+        "network": described["network"],
+        "board": {"name": board.name, "title": board.title, "device": board.device.name},
+        "engine": {
+            "rows": config.rows,
+            "cols": config.cols,
+            "clusters": config.clusters,
+            "requantizers": config.requantizers,
+            "activation_bits": config.activation_bits,
+            "alphabet": str(config.alphabet),
+            "sum_bits": config.acc_width,
+        },
+        "speed": {
+            "cycles": compiled.predicted_cycles,
+            "busy": compiled.busy,
+            "mhz": clock,
+            "measured": placed is not None,
+            "images_per_s": clock * 1e6 * config.clusters / compiled.predicted_cycles,
+            "fmax_mhz": placed["fmax_mhz"] if placed else None,
+            "pll_mhz": placed["clock_mhz"] if placed else None,
+        },
+        "size": _size(build, board, placed),
+        "critical_path": _critical_path(build.folder / "board", placed),
+        "layers": _layers(build),
+        "edges": _edges(build),
+        "memory": _memory(build),
+        "equality": {
+            "simulation": _read(build.folder / "simulation.json"),
+            "levels": (_read(build.folder / "verification.json") or {}).get("levels"),
+        },
+        "tools": described["tools"],
+    }
+
+
+def _read(path: Path) -> Any:
+    """Return a JSON file's contents, ``None`` where there is none."""
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def _size(build: Build, board: Board, placed: Any) -> list[dict[str, Any]]:
+    """Return predicted, placed and available numbers of every kind of cell."""
+    area = estimate_area(build.compiled.config, board.device)
+    rows = [
+        ("lookup tables", area.luts, "luts", board.device.luts),
+        ("block RAMs", area.block_rams, "brams", board.device.block_rams),
+    ]
+    found = [
+        {"what": what, "predicted": predicted, "placed": placed[key] if placed else None, "available": available}
+        for what, predicted, key, available in rows
+    ]
+    if board.device.sprams:
+        used = placed["sprams"] if placed else None
+        found.append({"what": "SPRAMs", "predicted": 4, "placed": used, "available": board.device.sprams})
+    found.append({"what": "multipliers", "predicted": 0, "placed": placed["dsps"] if placed else None, "available": 0})
+    return found
+
+
+def _critical_path(folder: Path, placed: Any) -> dict[str, Any] | None:
+    """Return the slowest path of the slowest seed: where it begins and ends, and its steps, in the source's names."""
+    if not placed:
+        return None
+    speeds = placed["fmax_mhz"]["seeds"]
+    seed = min(speeds, key=speeds.get)
+    report = _read(folder / f"seed{seed}.json")
+    if not report or not report.get("critical_paths"):
+        return None
+    paths = report["critical_paths"]
+    # Those from a flip-flop to a flip-flop set the clock.
+    inside = [path for path in paths if path["from"].startswith("posedge") and path["to"].startswith("posedge")]
+    path = max(inside or paths, key=lambda path: sum(step["delay"] for step in path["path"]))
+    steps: list[dict[str, Any]] = []
+    for step in path["path"]:
+        to, net = _name(step["to"]["cell"]), _name(step.get("net", ""))
+        if not steps or steps[-1]["to"] != to:
+            steps.append({"to": to, "ns": 0.0, "nets": [], "sources": []})
+        last = steps[-1]
+        last["ns"] = round(last["ns"] + step["delay"], 3)
+        if net and net != to and net not in last["nets"]:
+            last["nets"].append(net)
+        # Only the part of a file's name that is the same on every machine.
+        files = [re.sub(r"^.*/(?=(?:hw|bitstreams)/)", "", source) for source in step.get("sources", [])]
+        last["sources"] += [file for file in files if file not in last["sources"] and not file.startswith("/")]
+    return {"seed": seed, "ns": round(sum(step["ns"] for step in steps), 3), "steps": steps}
+
+
+def _name(cell: str) -> str:
+    """Return a cell's or net's name without what synthesis has put behind the source's."""
+    return re.sub(r"_(?:LUT4|SB_|TRELLIS|PFUMX|L6MUX|CCU2C|DP16KD|\$).*$", "", cell)
+
+
+def _layers(build: Build) -> list[dict[str, Any]]:
+    compiled, network = build.compiled, build.compiled.network
+    clocks: dict[str, int] = {}
+    macs: dict[str, int] = {}
+    for entry in compiled.layer_clocks:
+        clocks[entry.node] = clocks.get(entry.node, 0) + entry.clocks
+        macs[entry.node] = macs.get(entry.node, 0) + entry.macs
+    bits: dict[str, int] = {}
+    for plan in compiled.layers:
+        bits[plan.node] = max(bits.get(plan.node, 0), plan.needs.acc_width)
+    cells = compiled.config.rows * compiled.config.cols
+    rows = []
+    for node in network.nodes:
+        tensor = network.tensors.get(node.output)
+        row: dict[str, Any] = {
+            "name": node.name,
+            "operation": type(node).__name__,
+            "output": list(tensor.shape) if tensor else None,
+            "clocks": clocks.get(node.name, 0),
+            "macs": macs.get(node.name, 0),
+            "sum_bits": bits.get(node.name),
+            "busy": macs.get(node.name, 0) / (cells * clocks[node.name]) if clocks.get(node.name) else None,
+        }
+        if isinstance(node, Convolution | Logits):
+            sizes, counts = np.unique(np.abs(node.weight), return_counts=True)
+            row |= {
+                "alphabet": str(node.alphabet),
+                "weights": int(node.weight.size),
+                "magnitudes": {int(size): int(count) for size, count in zip(sizes, counts, strict=True)},
+            }
+        rows.append(row)
+    return rows
+
+
+def _edges(build: Build) -> list[list[int]]:
+    """Return [from, to] of every tensor that a node reads; -1 is the image."""
+    network = build.compiled.network
+    makers = {network.input: -1} | {node.output: i for i, node in enumerate(network.nodes)}
+    return [[makers[name], i] for i, node in enumerate(network.nodes) for name in node.inputs]
+
+
+def _memory(build: Build) -> dict[str, Any]:
+    """Return where every map lies, and from which layer to which."""
+    compiled, network = build.compiled, build.compiled.network
+    begins = {network.input: -1}
+    ends = {network.input: -1}
+    for i, node in enumerate(network.nodes):
+        begins[node.output] = i
+        for name in (node.output, *node.inputs):
+            ends[name] = i
+    maps = [
+        {"name": name, "address": layout.base, "words": layout.words, "begin": begins[name], "end": ends[name],
+         "image": isinstance(layout, ImageLayout)}
+        for name, layout in compiled.layouts.items()
+    ]  # fmt: skip
+    apart = bool(compiled.config.program_words)
+    return {
+        "words": compiled.config.memory_words,
+        "word_bits": compiled.config.word_bits,
+        "used": compiled.memory_words,
+        "program": 0 if apart else len(compiled.words),
+        "program_apart": len(compiled.words) if apart else 0,
+        "maps": maps,
+    }
