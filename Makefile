@@ -49,11 +49,11 @@ format: $(STAMP)
 
 test: lint
 	@echo "== pytest"
-	@$(BIN)/python -m pytest -n 2 -m 'not full'
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not full'
 
 test-full: lint
 	@echo "== pytest, long checks too"
-	@$(BIN)/python -m pytest -n 2
+	@$(BIN)/python -m pytest -n 2 --dist worksteal
 
 # Not the full disk, which coverage's own files would meet.
 coverage: $(STAMP)
