@@ -19,13 +19,13 @@ from s3train.data import load_digits
 from sim.check import check_build
 
 # 1. A model and its data, as they are. Nothing of shiftforge is in them.
+torch.manual_seed(0)
 model = nn.Sequential(
     nn.Conv2d(1, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2),
     nn.Conv2d(16, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(), nn.AdaptiveAvgPool2d(1),
     nn.Flatten(), nn.Linear(32, 10),
 )  # fmt: skip
 digits = load_digits()
-torch.manual_seed(0)
 train, test = ((images / 16, labels) for images, labels in (
     (digits.train_images, digits.train_labels), (digits.test_images, digits.test_labels)))  # fmt: skip
 batches = DataLoader(TensorDataset(*train), 64, shuffle=True)
@@ -48,7 +48,7 @@ print(f"float: {accuracy:.2%}")
 # 4. Shift weights that start from the trained ones, and a fine-tuning that the float model teaches.
 image = TensorFormat(bits=5, zero_point=0, exponent=4)
 shifted = shiftforge.convert(model, "s3", 3, image=image, from_weights=True)
-fine_tune(shifted, batches, classes=10, epochs=15, teacher=model, progress=False)
+fine_tune(shifted, batches, classes=10, epochs=30, teacher=model, progress=False)
 
 # 5. Integers, and what they classify right.
 network = shiftforge.export(shifted, image, (1, 8, 8), name="own-model")

@@ -12,7 +12,8 @@ import shiftforge
 from bitstreams.boards import BOARDS, board_by_name
 from hw.graph import Convolution, load
 from hw.systolic.build import generate
-from hw.systolic.compiler import CompileError
+from hw.systolic.compiler import CompileError, compile_network
+from hw.systolic.shape import choose_config
 from planner import Answer, check_network
 from s3train import TensorFormat, convert, export
 from s3train.formats import UnsupportedModelError
@@ -30,13 +31,22 @@ def builds(network, board, folder):
     return None
 
 
+def compiles(network, board):
+    """Return why generating fails, without writing Verilog, which nothing is refused by; or None."""
+    try:
+        compile_network(network, choose_config([network], BOARDS[board].device))
+    except CompileError as error:
+        return str(error)
+    return None
+
+
 @pytest.mark.parametrize("board", ["icebreaker", "hx8k_evn", "ulx3s_85f"])
 def test_random_networks_are_judged_as_generate_judges_them(board, tmp_path):
     answers = set()
     for seed in range(30):
         network = random_network(seed)
         verdict = check_network(network, board_by_name(board))
-        why = builds(network, board, tmp_path / "build")
+        why = builds(network, board, tmp_path / "build") if seed % 10 == 0 else compiles(network, board)
         assert (why is None) == (verdict.engine is not None), (seed, why, str(verdict))
         said = [*verdict.problems, *(layer.reason for layer in verdict.layers if layer.reason)]
         assert why is None or (verdict.answer is Answer.NO and said), seed
@@ -185,7 +195,7 @@ GOOD = {name: (make, shape, options) for name, (make, shape, options) in FOREIGN
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_a_model_that_is_taken_converts_and_compiles(name, tmp_path):
+def test_a_model_that_is_taken_converts_and_compiles(name):
     make, shape, options = GOOD[name]
     torch.manual_seed(0)
     model = make()
@@ -199,7 +209,7 @@ def test_a_model_that_is_taken_converts_and_compiles(name, tmp_path):
     assert {layer.layer for layer in layers} >= set(weighted)
     network = convert(model, image=TensorFormat(8, 128, 7), **options)
     network.train()(images)
-    assert builds(export(network, TensorFormat(8, 128, 7), shape), "ulx3s_85f", tmp_path / "build") is None
+    assert compiles(export(network, TensorFormat(8, 128, 7), shape), "ulx3s_85f") is None
 
 
 def test_a_check_leaves_the_model_as_it_was():
