@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cli.console import console, fails_clearly
+from cli.console import AsJson, answer, begin_answer, console, fails_clearly
 
 
 @fails_clearly
 def run(
     network: Annotated[Path, typer.Argument(help="a .s3net file")],
     board: Annotated[str, typer.Option(help="name of a board")] = "icebreaker",
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say in a second whether a network fits a board, and how fast it would be.
 
@@ -25,18 +24,17 @@ def run(
 
     Example: shiftforge check examples/resnet8.s3net --board icebreaker
     """
+    begin_answer(as_json)
     from bitstreams.boards import board_by_name
     from hw.graph import load
     from planner.network_check import check_network
     from planner.verdict import Answer, summary
 
     verdict = check_network(load(network), board_by_name(board))
-    if as_json:
-        print(json.dumps(verdict.to_json(), indent=2))
-    else:
-        console.print(verdict)
-        for line in summary(verdict):
-            console.print(line, soft_wrap=True)
-        if verdict.answer is not Answer.NO:
-            console.print(f"next: shiftforge generate {network} --board {board}", soft_wrap=True)
+    console.print(verdict)
+    for line in summary(verdict):
+        console.print(line, soft_wrap=True)
+    if verdict.answer is not Answer.NO:
+        console.print(f"next: shiftforge generate {network} --board {board}", soft_wrap=True)
+    answer(as_json, **verdict.to_json())
     sys.exit(verdict.answer.exit_code)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,7 @@ import typer
 from rich import box
 from rich.table import Table
 
-from cli.console import console, fails_clearly
+from cli.console import AsJson, answer, begin_answer, console, fails_clearly
 
 
 @fails_clearly
@@ -19,12 +18,13 @@ def run(
     board: Annotated[str, typer.Option(help="name of a board")] = "icebreaker",
     target_fps: Annotated[float | None, typer.Option(help="images a second that are enough", min=0)] = None,
     max_luts: Annotated[int | None, typer.Option(help="most lookup tables", min=1)] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Search the engines for a network: those that no other one beats in speed and size, and which to take.
 
     Example: shiftforge plan examples/resnet8.s3net --board ulx3s_85f --target-fps 1000
     """
+    begin_answer(as_json)
     from bitstreams.boards import board_by_name
     from hw.graph import load
     from hw.systolic.search import Candidate
@@ -34,9 +34,7 @@ def run(
     graph = load(network)
     with console.status("searching the shapes"):
         result = plan([graph], target, target_fps=target_fps, max_luts=max_luts)
-    if as_json:
-        print(json.dumps(result.to_json(), indent=2))
-        return
+    answer(as_json, **result.to_json())
     # What is hardly faster than the row above is left out.
     shown: list[Candidate] = []
     for c in result.front:

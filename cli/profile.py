@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,7 @@ import typer
 from rich import box
 from rich.table import Table
 
-from cli.console import console, data_folder, fails_clearly
+from cli.console import AsJson, answer, begin_answer, console, data_folder, fails_clearly
 
 
 @fails_clearly
@@ -18,12 +17,13 @@ def run(
     network: Annotated[Path, typer.Argument(help="a .s3net file")],
     data: Annotated[str, typer.Option(help="data set whose test images are taken")] = "cifar10",
     samples: Annotated[int, typer.Option(min=1, help="number of images")] = 200,
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say what real images make of a network's bits: ranges, clipping, dead channels, weights.
 
     Example: shiftforge profile examples/resnet8.s3net --data cifar10 --samples 200
     """
+    begin_answer(as_json)
     from hw.graph import load
     from planner.profile import profile
     from s3train.data import load_data
@@ -32,9 +32,7 @@ def run(
     images = load_data(data, data_folder()).test(0, samples)[0].numpy()
     with console.status(f"running {len(images)} images"):
         result = profile(graph, images)
-    if as_json:
-        print(json.dumps(result.to_json(), indent=2))
-        return
+    answer(as_json, **result.to_json())
     console.print(f"{result.network} on {result.images} test images of {data}; values in real numbers:")
     tensors = Table(box=box.SIMPLE_HEAD)
     for column in ("tensor", "bits", "used", "range", "of", "zeros", "clipped", "dead"):

@@ -12,11 +12,14 @@ import numpy as np
 from bitstreams.board import Board
 from hw.graph import Convolution, Logits
 from hw.systolic.area import estimate_area
-from hw.systolic.build import Build
-from hw.systolic.compiler.layout import ImageLayout
+from hw.systolic.build import Build, BuildError
+from hw.systolic.config import MemoryKind
 
 FORMAT = 1
 """Version of the JSON beside the page."""
+
+_PLACED = ("luts", "brams", "sprams", "dsps", "clock_mhz", "fmax_mhz")
+_SIMULATED = ("images_checked", "images_equal", "values_compared", "cycles", "differences", "first_difference")
 
 
 def collect(build: Build, board: Board) -> dict[str, Any]:
@@ -28,9 +31,15 @@ def collect(build: Build, board: Board) -> dict[str, Any]:
         A build folder; what ``synth``, ``simulate`` and ``verify`` have written there is read too.
     board : Board
         The build's board.
+
+    Raises
+    ------
+    BuildError
+        If one of those files is damaged.
     """
     compiled, config = build.compiled, build.compiled.config
-    placed = _read(build.folder / "board" / "result.json")
+    placed = _read(build.folder / "board" / "result.json", "synth", _PLACED)
+    levels = _read(build.folder / "verification.json", "verify", ("levels",))
     clock = placed["fmax_mhz"]["min"] if placed else board.clock_mhz
     described = json.loads((build.folder / "build.json").read_text())
     return {
@@ -55,22 +64,38 @@ def collect(build: Build, board: Board) -> dict[str, Any]:
             "fmax_mhz": placed["fmax_mhz"] if placed else None,
             "pll_mhz": placed["clock_mhz"] if placed else None,
         },
+        "multipliers": placed["dsps"] if placed else None,
         "size": _size(build, board, placed),
         "critical_path": _critical_path(build.folder / "board", placed),
         "layers": _layers(build),
         "edges": _edges(build),
         "memory": _memory(build),
         "equality": {
-            "simulation": _read(build.folder / "simulation.json"),
-            "levels": (_read(build.folder / "verification.json") or {}).get("levels"),
+            "simulation": _read(build.folder / "simulation.json", "simulate", _SIMULATED),
+            "levels": levels["levels"] if levels else None,
         },
         "tools": described["tools"],
     }
 
 
-def _read(path: Path) -> Any:
-    """Return a JSON file's contents, ``None`` where there is none."""
-    return json.loads(path.read_text()) if path.exists() else None
+def _read(path: Path, verb: str, fields: tuple[str, ...]) -> Any:
+    """Return the JSON object that a verb has written, ``None`` where there is none.
+
+    Raises
+    ------
+    BuildError
+        If it is damaged or has not the fields: the file, and the verb that writes it anew.
+    """
+    if not path.exists():
+        return None
+    try:
+        found = json.loads(path.read_text())
+        missing = [field for field in fields if field not in found]
+    except (ValueError, TypeError) as error:
+        raise BuildError(f"{path}: damaged ({error}); run shiftforge {verb} again") from error
+    if missing:
+        raise BuildError(f"{path}: field {missing[0]!r} is missing; run shiftforge {verb} again")
+    return found
 
 
 def _size(build: Build, board: Board, placed: Any) -> list[dict[str, Any]]:
@@ -85,9 +110,9 @@ def _size(build: Build, board: Board, placed: Any) -> list[dict[str, Any]]:
         for what, predicted, key, available in rows
     ]
     if board.device.sprams:
+        spram = build.compiled.config.memory is MemoryKind.SPRAM
         used = placed["sprams"] if placed else None
-        found.append({"what": "SPRAMs", "predicted": 4, "placed": used, "available": board.device.sprams})
-    found.append({"what": "multipliers", "predicted": 0, "placed": placed["dsps"] if placed else None, "available": 0})
+        found.append({"what": "SPRAMs", "predicted": 4 * spram, "placed": used, "available": board.device.sprams})
     return found
 
 
@@ -97,8 +122,8 @@ def _critical_path(folder: Path, placed: Any) -> dict[str, Any] | None:
         return None
     speeds = placed["fmax_mhz"]["seeds"]
     seed = min(speeds, key=speeds.get)
-    report = _read(folder / f"seed{seed}.json")
-    if not report or not report.get("critical_paths"):
+    report = _read(folder / f"seed{seed}.json", "synth", ("critical_paths",))
+    if not report or not report["critical_paths"]:
         return None
     paths = report["critical_paths"]
     # Those from a flip-flop to a flip-flop set the clock.
@@ -175,8 +200,7 @@ def _memory(build: Build) -> dict[str, Any]:
         for name in (node.output, *node.inputs):
             ends[name] = i
     maps = [
-        {"name": name, "address": layout.base, "words": layout.words, "begin": begins[name], "end": ends[name],
-         "image": isinstance(layout, ImageLayout)}
+        {"name": name, "address": layout.base, "words": layout.words, "begin": begins[name], "end": ends[name]}
         for name, layout in compiled.layouts.items()
     ]  # fmt: skip
     apart = bool(compiled.config.program_words)

@@ -13,6 +13,8 @@ from torch.nn import functional
 from s3train.formats import UnsupportedModelError
 
 ADDITIONS = (operator.add, operator.iadd, torch.add)
+"""Functions that add two branches."""
+
 _WHOLE_MAP = ({2, 3}, {-2, -1})
 
 
@@ -27,6 +29,7 @@ def normalise(graph: fx.GraphModule, problems: dict[str, str] | None = None) -> 
     mean over height and width                                ``AdaptiveAvgPool2d(1)``
     ``flatten(1)``, ``view`` and ``reshape`` to two sizes     ``Flatten``
     ``dropout``                                               ``Dropout``
+    ``layer(input=x)``                                        ``layer(x)``
     ``x.add(y)``                                              ``x + y``
     ========================================================  ==============================
 
@@ -39,16 +42,18 @@ def normalise(graph: fx.GraphModule, problems: dict[str, str] | None = None) -> 
         If a view or mean is none of these.
     """
     for node in list(graph.graph.nodes):
+        if node.op == "call_module" and not node.args and "input" in node.kwargs:
+            node.args, node.kwargs = (node.kwargs["input"],), {}
         if node.op == "call_method" and node.target in ("add", "add_") and len(node.args) == 2 and not node.kwargs:
             node.op, node.target = "call_function", operator.add
         try:
-            found = _layers(node)
+            layers = _layers(node)
         except UnsupportedModelError as error:
             if problems is None:
                 raise
             problems[node.name] = str(error)
             continue
-        for layers in found:
+        if layers:
             _insert(graph, node, layers)
     graph.graph.eliminate_dead_code()
     graph.recompile()
@@ -69,8 +74,8 @@ def _insert(graph: fx.GraphModule, node: fx.Node, layers: list[nn.Module]) -> No
     graph.graph.erase_node(node)
 
 
-def _layers(node: fx.Node) -> list[list[nn.Module]]:
-    """Return the layers that do the same as a function or method, in a list; an empty one where there are none."""
+def _layers(node: fx.Node) -> list[nn.Module]:
+    """Return the layers that, in a row, do the same as a function or method; none where it has no such layers."""
     if node.op not in ("call_function", "call_method") or not (node.args or "input" in node.kwargs):
         return []
     known = _FUNCTIONS if node.op == "call_function" else _METHODS
@@ -79,7 +84,7 @@ def _layers(node: fx.Node) -> list[list[nn.Module]]:
         return []
     kwargs = {key: value for key, value in node.kwargs.items() if key != "input"}
     try:
-        return [make(node, *node.args[1 if node.args else 0 :], **kwargs)]
+        return make(node, *node.args[1 if node.args else 0 :], **kwargs)
     except TypeError as error:
         raise UnsupportedModelError(f"{node.name}: {error}") from error
 

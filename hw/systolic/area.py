@@ -37,7 +37,7 @@ class _Costs:
 
 
 UNCERTAINTY = {Family.ICE40: 0.125, Family.ECP5: 0.125}
-"""How far off the tables may be, as a share."""
+"""How far off the tables may be, as a share of what is placed; a test holds three placed boards against it."""
 
 _COSTS = {
     Family.ICE40: _Costs(product_bit=3.0, cell=3.9, sum_bit=2.0, scaled_bit=5.0, control=1860),

@@ -10,7 +10,7 @@ from hw.graph import Network
 from hw.systolic.area import Area, estimate_area
 from hw.systolic.compiler.plan import CompileError
 from hw.systolic.config import EngineConfig, MemoryKind
-from hw.systolic.shape import base_config, fit_memory_to, fit_widths
+from hw.systolic.shape import base_config, fit_and_compile, fit_widths
 
 FULL = {Family.ICE40: 0.97, Family.ECP5: 0.80}
 """Share of the tables that a design may take and still be routed at its clock."""
@@ -60,25 +60,21 @@ def search(networks: Sequence[Network], device: Device, **pinned: int) -> list[C
     reason = "no shape of the array is left"
     for config in _shapes(networks, device, pinned):
         try:
-            config, (compiled, *_) = fit_memory_to(networks, fit_widths(networks, config), device)
+            config, (compiled, *_) = fit_and_compile(networks, fit_widths(networks, config), device)
         except (CompileError, ValueError) as error:
             reason = str(error)
             continue
-        most = pinned.get("clusters") or (16 if config.program_words else 1)
-        for clusters in range(most, 0, -1):
+        counts = [pinned["clusters"]] if "clusters" in pinned else range(16 if config.program_words else 1, 0, -1)
+        for clusters in counts:
             config = replace(config, clusters=clusters)
             area = estimate_area(config, device)
             if area.fits(device, FULL[device.family]):
                 found.append(Candidate(config, area, compiled.predicted_cycles, compiled.busy))
-                if clusters == pinned.get("clusters"):
-                    break
-                continue
-            reason = (
-                f"{config.rows} x {config.cols} cells take about {area.luts} of {device.luts} lookup tables "
-                f"and {area.block_rams} of {device.block_rams} block RAMs"
-            )
-            if clusters == pinned.get("clusters"):
-                break
+            else:
+                reason = (
+                    f"{config.rows} x {config.cols} cells take about {area.luts} of {device.luts} lookup tables "
+                    f"and {area.block_rams} of {device.block_rams} block RAMs"
+                )
     if not found:
         raise CompileError(f"no engine for {', '.join(n.name for n in networks)} fits {device.name}: {reason}")
     return sorted(found, key=lambda c: (-c.images_per_clock, c.area.luts))

@@ -164,13 +164,19 @@ def fit_memory(networks: Sequence[Network], config: EngineConfig, device: Device
     CompileError
         If a network does not fit, with the numbers.
     """
-    return fit_memory_to(networks, config, device)[0]
+    return fit_and_compile(networks, config, device)[0]
 
 
-def fit_memory_to(
+def fit_and_compile(
     networks: Sequence[Network], config: EngineConfig, device: Device
 ) -> tuple[EngineConfig, list[CompiledNetwork]]:
-    """Return what :func:`fit_memory` does, and the networks compiled for it but for the size of its memories."""
+    """Return what :func:`fit_memory` does, and the networks compiled for it but for the size of its memories.
+
+    Raises
+    ------
+    CompileError
+        If a network does not fit, with the numbers.
+    """
     config, compiled = _without_loops(networks, config)
     # Twice the clocks: a host may be slow to take the logits.
     longest = max(c.predicted_cycles for c in compiled)

@@ -67,14 +67,6 @@ def test_every_number_of_a_yes_is_that_of_the_build(tmp_path):
         assert verdict.to_json()["layers"][0]["layer"] == network.nodes[0].name
 
 
-def resnet(**changes):
-    """Return ResNet-8's example with one convolution changed."""
-    network = load("examples/resnet8.s3net")
-    nodes = list(network.nodes)
-    nodes[1] = replace(nodes[1], **{key: make(nodes[1]) for key, make in changes.items()})
-    return replace(network, nodes=tuple(nodes))
-
-
 def test_all_layers_that_are_refused_are_named_and_no_others():
     network = load("examples/digits.s3net")
     nodes = [

@@ -62,6 +62,20 @@ def test_a_layer_without_a_batch_norm_gets_one_that_begins_with_its_bias():
     assert all(torch.equal(b.gamma, torch.ones_like(b.gamma)) for b in blocks)
 
 
+class Keyword(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.bn, self.fc = nn.Conv2d(3, 4, 8), nn.BatchNorm2d(4), nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.fc(input=functional.relu(input=self.bn(input=self.conv(input=x))).flatten(start_dim=1))
+
+
+def test_a_layer_may_be_given_its_input_by_name():
+    images = torch.randint(0, 256, (24, 3, 8, 8))
+    check(trained(Keyword(), FORMAT, images.float() / 256), FORMAT, (3, 8, 8), images)
+
+
 class Head(nn.Module):
     def __init__(self, between):
         super().__init__()
