@@ -20,7 +20,15 @@ def trained(name: str) -> tuple[Network, float | None]:
     return load(EXAMPLES / f"{name}.s3net"), accuracy
 
 
-def untrained(model: str, *, activation_bits: int = 8, steps: int = 4) -> Network:
+def untrained(
+    model: str,
+    *,
+    shape: tuple[int, int, int] = (3, 32, 32),
+    method: str = "s3",
+    bits: int = 3,
+    activation_bits: int = 8,
+    steps: int = 4,
+) -> Network:
     """Return a network whose weights and scales are those of the first steps of a training on random images."""
     import torch
 
@@ -31,15 +39,16 @@ def untrained(model: str, *, activation_bits: int = 8, steps: int = 4) -> Networ
 
     torch.manual_seed(0)
     image = TensorFormat(8, 128, 7)
-    net = convert(build_model(model, (3, 32, 32), 10), image=image, activation_bits=activation_bits).train()
+    model_ = build_model(model, shape, 10)
+    net = convert(model_, method, bits, image=image, activation_bits=activation_bits).train()
     optimizer = torch.optim.SGD(net.parameters(), 0.05)
     for _ in range(steps):
-        x = (torch.randint(0, 256, (32, 3, 32, 32)).float() - 128) / 128
+        x = (torch.randint(0, 256, (32, *shape)).float() - 128) / 128
         loss = torch.nn.functional.cross_entropy(net(x) / 20, torch.randint(0, 10, (32,)))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    return export(net.eval(), image, (3, 32, 32), name=f"{model}-untrained")
+    return export(net.eval(), image, shape, name=f"{model}-untrained")
 
 
 def with_integer_weights(network: Network, bits: int, seed: int = 0) -> Network:

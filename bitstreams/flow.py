@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import os
-import re
 import shutil
 import statistics
 import tempfile
@@ -16,8 +15,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from bitstreams import floorplan
 from bitstreams.board import Board
 from bitstreams.design import board_design
+from bitstreams.floorplan import read_floorplan
 from bitstreams.stored import StoredNetwork
 from bitstreams.synthesis import synthesis_key, synthesise
 from bitstreams.toolchain import Toolchain, ToolError
@@ -95,7 +96,7 @@ def build_board(
     config : EngineConfig
         The engine.
     out : Path
-        Folder for the bitstream, the tools' reports and ``result.json``.
+        Folder for the bitstream, the tools' reports, ``floorplan.json`` of the bitstream and ``result.json``.
     cache : Path
         Results by digest of everything that goes in: design, options, tool versions.
     seeds : sequence of int
@@ -124,6 +125,7 @@ def build_board(
             design.pins,
             str(board.nextpnr),
             PLACER,
+            f"floorplan {floorplan.FORMAT}",
             synthesis_key(board.device, dsp=dsp),
             str(sorted(seeds)),
             *(tools.version(t) for t in ("yosys", nextpnr)),
@@ -148,6 +150,9 @@ def build_board(
             routed = f"seed{best}.{'asc' if pack == 'icepack' else 'config'}"
             tools.run(pack, [routed, name], work, f"{pack}.log")
             result = _result(board, reports, best, name)
+            (work / "floorplan.json").write_text(json.dumps(read_floorplan(work / _placed(best))) + "\n")
+            for seed in seeds:
+                (work / _placed(seed)).unlink()
             (work / "result.json").write_text(json.dumps(result.to_json(), indent=2) + "\n")
             with contextlib.suppress(OSError):
                 os.rename(work, stored)
@@ -160,7 +165,7 @@ def build_board(
 
 @dataclass(frozen=True)
 class SynthesisResult:
-    """Cells of an engine that need not fit: logic cells (ECP5: tables with carries), block RAMs, multipliers."""
+    """Cells of an engine that need not fit: lookup tables (iCE40: logic cells), block RAMs, multipliers."""
 
     luts: int
     brams: int
@@ -170,7 +175,7 @@ class SynthesisResult:
 def synthesise_board(
     board: Board, config: EngineConfig, cache: Path, *, dsp: bool = False, toolchain: Toolchain | None = None
 ) -> SynthesisResult:
-    """Synthesise only: for engines that are too large to be placed."""
+    """Synthesise and pack only: the cells that a placement would have, also of an engine that is too large for one."""
     tools = toolchain or Toolchain()
     cache.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{board.name}-", dir=cache))
@@ -180,24 +185,31 @@ def synthesise_board(
         (work / design.pins_name).write_text(design.pins)
         synthesise(tools, board.device, work, dsp=dsp)
         _check_multipliers(work, config)
-        cells = json.loads((work / "cells.json").read_text())["design"]["num_cells_by_type"]
-        ice = board.device.family is Family.ICE40
-        luts = _packed_cells(tools, board, work) if ice else cells.get("LUT4", 0) + 2 * cells.get("CCU2C", 0)
+        pins = "--pcf" if board.device.family is Family.ICE40 else "--lpf"
+        arguments = [
+            *board.nextpnr, "--json", "top.json", pins, design.pins_name, "--pack-only", "--report", "packed.json"
+        ]  # fmt: skip
+        tools.run(f"nextpnr-{board.device.family.value}", arguments, work, "pack.log")
+        use = _utilisation(board, json.loads((work / "packed.json").read_text()))
     finally:
         tools.stop()
         shutil.rmtree(work, ignore_errors=True)
-    return SynthesisResult(
-        luts,
-        cells.get("SB_RAM40_4K" if ice else "DP16KD", 0),
-        cells.get("SB_MAC16" if ice else "MULT18X18D", 0),
-    )
+    return SynthesisResult(use["luts"], use["brams"], use["dsps"])
 
 
-def _packed_cells(tools: Toolchain, board: Board, work: Path) -> int:
-    """Return the iCE40 logic cells after packing, which does not need a device that is large enough."""
-    arguments = [*board.nextpnr, "--json", "top.json", "--pcf", "top.pcf", "--pack-only"]
-    output = tools.run("nextpnr-ice40", arguments, work, "pack.log")
-    return sum(int(n) for n in re.findall(r"(\d+) LCs used as (?:LUT4 only|LUT4 and DFF|DFF only|CARRY only)", output))
+def _utilisation(board: Board, report: dict[str, Any]) -> dict[str, int]:
+    """Return what nextpnr's report says a design takes."""
+    ice = board.device.family is Family.ICE40
+
+    def used(name: str) -> int:
+        return int(report["utilization"].get(name, {}).get("used", 0))
+
+    return {
+        "luts": used("ICESTORM_LC" if ice else "TRELLIS_COMB"),
+        "brams": used("ICESTORM_RAM" if ice else "DP16KD"),
+        "sprams": used("ICESTORM_SPRAM"),
+        "dsps": used("ICESTORM_DSP" if ice else "MULT18X18D") + used("ALU54B"),
+    }
 
 
 def _check_multipliers(work: Path, config: EngineConfig) -> None:
@@ -245,6 +257,7 @@ def _place(
             "--seed", str(seed),
             "--freq", str(1.25 * board.clock_mhz),
             "--report", f"seed{seed}.json",
+            "--write", _placed(seed),
             "--timing-allow-fail",
         ]  # fmt: skip
         tools.run(nextpnr, arguments, work, f"seed{seed}.log", limit=PLACEMENT_SECONDS)
@@ -263,27 +276,23 @@ def _place(
             raise
 
 
+def _placed(seed: int) -> str:
+    """Return the name of the netlist with every cell's place: as large as ten bitstreams, so it is not kept."""
+    return f"seed{seed}.placed.json"
+
+
 def _engine_clock(clocks: dict[str, dict[str, float]]) -> float:
     """Return the fmax of the engine's clock: the slowest one, since nothing else does any work."""
     return min(clock["achieved"] for clock in clocks.values())
 
 
 def _result(board: Board, reports: dict[int, dict[str, Any]], best: int, bitstream: str) -> BoardResult:
-    ice = board.device.family is Family.ICE40
-    use = reports[best]["utilization"]
-
-    def used(name: str) -> int:
-        return int(use.get(name, {}).get("used", 0))
-
     speeds = [reports[seed]["fmax"] for seed in reports]
     return BoardResult(
         board=board.name,
-        luts=used("ICESTORM_LC" if ice else "TRELLIS_COMB"),
         luts_available=board.device.luts,
-        brams=used("ICESTORM_RAM" if ice else "DP16KD"),
         brams_available=board.device.block_rams,
-        sprams=used("ICESTORM_SPRAM"),
-        dsps=used("ICESTORM_DSP" if ice else "MULT18X18D") + used("ALU54B"),
+        **_utilisation(board, reports[best]),
         fmax_mhz={
             "min": round(min(speeds), 2),
             "median": round(statistics.median(speeds), 2),

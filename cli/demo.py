@@ -32,6 +32,7 @@ def run(
     begin_answer(as_json)
     from hw.graph import save
     from hw.whole_file import write_whole
+    from s3train.curves import training_record
     from s3train.reference import make_reference, save_reference
     from s3train.runs import export_run
 
@@ -42,10 +43,12 @@ def run(
     _step("2. export", "the integer network")
     network, model, data = export_run(out / "s3", data_folder())
     save(network, out / "digits.s3net")
+    training = json.dumps(training_record(out / "s3", network)) + "\n"
+    write_whole(out / "digits.training.json", training)
     reference = make_reference(model, network, data, samples)
     save_reference(reference, out / "digits.reference.npz")
     _step("3. generate, simulate, synthesise", "")
-    boards = {name: _board(name, network, reference, out) for name in BOARDS}
+    boards = {name: _board(name, network, reference, training, out) for name in BOARDS}
     summary = _summary(results, boards)
     write_whole(out / "summary.json", json.dumps(summary, indent=2) + "\n")
     console.print(_table(summary))
@@ -72,14 +75,14 @@ def _train_both(out: Path) -> dict[str, Any]:
         return {"float": twin.result(), "s3": shifted}
 
 
-def _board(name: str, network: Any, reference: Any, out: Path) -> dict[str, Any]:
+def _board(name: str, network: Any, reference: Any, training: str, out: Path) -> dict[str, Any]:
     from bitstreams.boards import board_by_name
     from bitstreams.clock_choice import build_at_best_clock
     from hw.systolic.build import generate
     from sim.check import check_build
 
     board = board_by_name(name)
-    build = generate(network, name, board.device, out / name)
+    build = generate(network, name, board.device, out / name, training=training)
     with console.status("") as status:
         status.update(f"{board.title}: compiling the simulation and running {len(reference.images)} images")
         comparison = check_build(build, reference.images, CACHE, torch_reference=reference.stored)

@@ -63,7 +63,12 @@ def run(
         )
     path = network.with_suffix(".reference.npz")
     reference = path.read_bytes() if path.exists() else None
-    build = generate(graph, board, target.device, folder, also=others, config=config, engine=made, reference=reference)
+    record = network.with_suffix(".training.json")
+    training = record.read_text() if record.exists() else None
+    build = generate(
+        graph, board, target.device, folder, also=others, config=config, engine=made, reference=reference,
+        training=training,
+    )  # fmt: skip
     console.print(
         f"{folder}/engine.v: {build.verilog.count(chr(10)):,} lines; program.hex: {len(build.compiled.words):,} words; "
         f"{build.compiled.predicted_cycles:,} clocks an inference"

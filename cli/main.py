@@ -7,6 +7,7 @@ import typer
 from cli import (
     boards,
     check,
+    compare,
     core,
     demo,
     export,
@@ -41,6 +42,7 @@ for module in (
     verify,
     synth,
     report,
+    compare,
     flash,
     simboard,
     run,

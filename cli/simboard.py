@@ -31,7 +31,8 @@ def run(
     from bitstreams.stored import StoredNetwork
     from hw.systolic.build import open_build
     from hw.systolic.config import MemoryKind
-    from sim.simulated_board import SimulatorError, compile_board, half_clocks, running_board, simulated
+    from sim.simulated_board import compile_board, half_clocks, running_board, simulated
+    from sim.verilator import SimulatorError
 
     build = open_build(folder)
     board = simulated(board_by_name(build.board))

@@ -19,6 +19,8 @@ FORMAT = 1
 """Version of the JSON beside the page."""
 
 _PLACED = ("luts", "brams", "sprams", "dsps", "clock_mhz", "fmax_mhz")
+_FLOORPLAN = ("parts", "tiles", "memories", "y_up")
+_TRAINED = ("network", "model", "data", "method", "bits", "activation_bits", "seed", "accuracy", "epochs")
 _SIMULATED = ("images_checked", "images_equal", "values_compared", "cycles", "differences", "first_difference")
 
 
@@ -28,7 +30,8 @@ def collect(build: Build, board: Board) -> dict[str, Any]:
     Parameters
     ----------
     build : Build
-        A build folder; what ``synth``, ``simulate`` and ``verify`` have written there is read too.
+        A build folder; what ``generate`` has put there of the training, and what ``synth``, ``simulate`` and ``verify``
+        have written there, is read too.
     board : Board
         The build's board.
 
@@ -67,6 +70,7 @@ def collect(build: Build, board: Board) -> dict[str, Any]:
         "multipliers": placed["dsps"] if placed else None,
         "size": _size(build, board, placed),
         "critical_path": _critical_path(build.folder / "board", placed),
+        "floorplan": _read(build.folder / "board" / "floorplan.json", "synth", _FLOORPLAN) if placed else None,
         "layers": _layers(build),
         "edges": _edges(build),
         "memory": _memory(build),
@@ -74,8 +78,15 @@ def collect(build: Build, board: Board) -> dict[str, Any]:
             "simulation": _read(build.folder / "simulation.json", "simulate", _SIMULATED),
             "levels": levels["levels"] if levels else None,
         },
+        "training": _training(build, described["network"]["sha256"]),
         "tools": described["tools"],
     }
+
+
+def _training(build: Build, network: str) -> Any:
+    """Return the record of the network's training, ``None`` where there is none or it is another network's."""
+    record = _read(build.folder / "training.json", "export", _TRAINED)
+    return record if record and record["network"] == network else None
 
 
 def _read(path: Path, verb: str, fields: tuple[str, ...]) -> Any:

@@ -74,7 +74,7 @@ def memory(facts: dict[str, Any]) -> Markup:
     left, width, height = 70, WIDTH - 90, 300
 
     def y(address: int) -> float:
-        return 10 + height * address / top
+        return 10 + height * float(address / top)
 
     parts = [_text(left - 6, y(0) + 10, "0", "end"), _text(left - 6, y(top), f"{top:,}", "end")]
     if layout["program"]:
@@ -111,6 +111,57 @@ def utilisation(facts: dict[str, Any]) -> Markup:
     return _svg(8 + 48 * len(rows), parts, "how much of the device is used")
 
 
+def floorplan(facts: dict[str, Any]) -> Markup:
+    """Return the chip: every tile that has lookup tables, in its part's colour, and the RAMs."""
+    plan = facts["floorplan"]
+    places = [(x, y) for x, y, *_ in plan["tiles"]] + [(x, y) for x, y in plan["memories"]]
+    across, down = max(x for x, _ in places) + 1, max(y for _, y in places) + 1
+    scale = min(560 / across, 420 / down)
+    up = plan["y_up"]
+
+    def square(x: int, y: int) -> str:
+        return f"M{x} {down - 1 - y if up else y}h1v1h-1z"
+
+    drawn = []
+    for part, colour in zip(plan["parts"], _COLOURS, strict=False):
+        path = "".join(square(x, y) for x, y, owner, _ in plan["tiles"] if owner == part)
+        drawn.append(f'<path d="{path}" fill="{colour}"/>')
+    path = "".join(square(x, y) for x, y in plan["memories"])
+    drawn.append(f'<path d="{path}" fill="#222222"/>')
+    frame = f'<rect x="0" y="0" width="{across}" height="{down}" fill="#f4f4f4"/>'
+    parts = [f'<g transform="translate(10 10) scale({scale:.3f})">{frame}{"".join(drawn)}</g>']
+    legend = [
+        (f"{part}: {count:,}", colour) for (part, count), colour in zip(plan["parts"].items(), _COLOURS, strict=False)
+    ]
+    for i, (text, colour) in enumerate([*legend, (f"RAM: {len(plan['memories'])}", "#222222")]):
+        y = 16 + 24 * i
+        parts += [_box(across * scale + 30, y, 14, 14, colour), _text(across * scale + 52, y + 12, text)]
+    return _svg(max(down * scale + 20, 24 * len(legend) + 40), parts, "where the parts lie on the chip")
+
+
+def training(facts: dict[str, Any]) -> Markup:
+    """Return loss and accuracy over the epochs, each with an axis of its own."""
+    epochs = facts["training"]["epochs"]
+    left, right, height = 60, WIDTH - 60, 200
+    last = max(1, *(row["epoch"] for row in epochs))
+    parts = [f'<path d="M{left} 10 V{height} H{right} V10" class="edge"/>']
+    losses = [row["loss"] for row in epochs if "loss" in row]
+    for name, colour, anchor, x, most in (
+        ("loss", _COLOURS[4], "end", left - 6, max(losses, default=1) or 1),
+        ("accuracy", _COLOURS[0], "start", right + 6, 1.0),
+    ):
+        points = [
+            f"{left + (right - left) * row['epoch'] / last:.1f},{height - (height - 10) * row[name] / most:.1f}"
+            for row in epochs
+            if name in row
+        ]
+        parts.append(f'<polyline points="{" ".join(points)}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        parts += [_text(x, 16, f"{most:.3g}", anchor), _text(x, height, "0", anchor)]
+        parts.append(f'<text x="{x}" y="104" text-anchor="{anchor}" font-size="12" style="fill:{colour}">{name}</text>')
+    parts += [_text(left, height + 16, "epoch 0"), _text(right, height + 16, f"epoch {last}", "end")]
+    return _svg(height + 24, parts, "loss and accuracy over the epochs")
+
+
 def speeds(facts: dict[str, Any]) -> Markup:
     """Return the seeds' frequencies on a line, and the PLL's."""
     found = facts["speed"]["fmax_mhz"]
@@ -120,7 +171,7 @@ def speeds(facts: dict[str, Any]) -> Markup:
     low, high = min(pll, found["min"]) * 0.95, max(pll, found["max"]) * 1.03
 
     def x(mhz: float) -> float:
-        return 60 + (WIDTH - 120) * (mhz - low) / (high - low)
+        return 60 + (WIDTH - 120) * float((mhz - low) / (high - low))
 
     parts = [f'<path d="M60 40 H{WIDTH - 60}" class="edge"/>']
     for seed, mhz in found["seeds"].items():

@@ -63,7 +63,7 @@ def fine_tune(
         max_epochs=recipe.epochs,
         accelerator="auto",
         devices=1,
-        precision=recipe.precision,  # type: ignore[arg-type]
+        precision=recipe.precision,
         logger=False,
         enable_checkpointing=False,
         enable_model_summary=False,

@@ -98,7 +98,8 @@ class IntegerModel:
             return _block(module.layer, layer, x - source.zero_point, r, output)
         if isinstance(module, ShiftLogits):
             weight, bias, source = self.layers[str(node.target)]
-            return (x - source.zero_point) @ weight.flatten(1).T + bias
+            logits: Tensor = (x - source.zero_point) @ weight.flatten(1).T + bias
+            return logits
         if isinstance(module, ShiftAveragePool2d):
             pooled = _average(module, x if x.ndim == 4 else x[:, :, None], *self.layers[str(node.target)])
             return pooled if x.ndim == 4 else pooled.squeeze(2)

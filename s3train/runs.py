@@ -145,7 +145,7 @@ def open_run(out: Path, config: RunConfig, *, write: bool = True) -> TrainResult
         except RunError:
             same = False
         if same and (out / _RESULT).exists():
-            return _read_result(out)
+            return read_result(out)
         if not same and write:
             for name in (_RESULT, CHECKPOINT, _STATE):
                 (out / name).unlink(missing_ok=True)
@@ -159,7 +159,8 @@ def open_run(out: Path, config: RunConfig, *, write: bool = True) -> TrainResult
     return None
 
 
-def _read_result(folder: Path) -> TrainResult:
+def read_result(folder: Path) -> TrainResult:
+    """Return the result of a finished run; ``RunError`` if there is none, or it is damaged."""
     try:
         fields = json.loads((folder / _RESULT).read_text())
         result = TrainResult(folder, **fields)
@@ -168,6 +169,8 @@ def _read_result(folder: Path) -> TrainResult:
             if not isinstance(value, kind) or isinstance(value, bool):
                 raise TypeError(f"field {name} is {reprlib.repr(value)}")
         return result
+    except FileNotFoundError as error:
+        raise RunError(f"{folder}: no finished run here ({_RESULT} is missing)") from error
     except Exception as error:
         raise RunError(f"{folder}: {_RESULT} is damaged ({error}); delete it to finish the run again") from error
 

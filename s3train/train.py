@@ -184,7 +184,7 @@ def _trainer(out: Path, recipe: Recipe, progress: bool) -> lightning.Trainer:
         # The activation scales get no gradient in the frozen last steps.
         strategy="ddp_find_unused_parameters_true" if world > 1 else "auto",
         use_distributed_sampler=False,
-        precision=recipe.precision,  # type: ignore[arg-type]
+        precision=recipe.precision,
         callbacks=callbacks,
         plugins=[WholeCheckpoints()],
         logger=[CSVLogger(out, "logs", "csv"), TensorBoardLogger(out, "logs", "tensorboard")],

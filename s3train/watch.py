@@ -29,7 +29,7 @@ class Watch:
         """
         found: dict[str, dict[str, float]] = {}
         for name, layer, _, _ in weight_methods(model):
-            weight: Tensor = layer.weight.detach()  # type: ignore[assignment, operator]
+            weight: Tensor = layer.weight.detach()  # type: ignore[operator]
             size = weight.abs()
             row = {
                 "zeros": float((size == 0).float().mean()),
@@ -43,7 +43,7 @@ class Watch:
     def summary(self, model: nn.Module) -> dict[str, float]:
         """Return ``zeros`` and ``sign_flips`` over all layers, and every layer's under ``layer/…``."""
         rows = self.layers(model)
-        sizes = {name: layer.weight.numel() for name, layer, _, _ in weight_methods(model)}  # type: ignore[operator, union-attr]
+        sizes = {name: layer.weight.numel() for name, layer, _, _ in weight_methods(model)}  # type: ignore[operator]
         total = sum(sizes.values())
         out = {
             key: sum(rows[name][key] * sizes[name] for name in rows) / total for key in ("zeros", "sign_flips") if total
@@ -69,7 +69,7 @@ class Watch:
 def _signs(layer: nn.Module) -> Tensor:
     """Return where a layer's weights are not negative, by the sign's own latent where there is one."""
     if isinstance(method_of(layer), S3):
-        latents: Tensor = layer.parametrizations["weight"].original  # type: ignore[index, union-attr, assignment]
+        latents: Tensor = layer.parametrizations["weight"].original  # type: ignore[index, union-attr]
         return latents[0] >= 0
     weight: Tensor = layer.weight  # type: ignore[assignment]
     return weight >= 0

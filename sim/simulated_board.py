@@ -93,7 +93,7 @@ class _Model(Elaboratable):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         pins = self.pins
-        m.submodules.top = self.top.elaborate(pins)  # type: ignore[attr-defined]
+        m.submodules.top = self.top.elaborate(pins)
         m.d.comb += [
             pins.flash_cs_n.eq(~pins.wires["spi_flash_1x"]["cs"]),
             pins.wires["spi_link"]["cs"].eq(~pins.spi_cs_n),

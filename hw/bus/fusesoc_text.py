@@ -34,4 +34,4 @@ def fusesoc_core(bus: Bus, version: str) -> str:
             },
         },
     }
-    return "CAPI=2:\n" + yaml.safe_dump(core, sort_keys=False)
+    return f"CAPI=2:\n{yaml.safe_dump(core, sort_keys=False)}"

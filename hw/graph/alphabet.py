@@ -162,4 +162,4 @@ class Alphabet:
             code = int(index[wrong].flat[0])
             name = " (minus zero)" if code == 1 << self.bits - 1 else ""
             raise NetworkError(f"weight code {code}{name} is not in the alphabet {self}")
-        return values
+        return np.asarray(values, np.int32)

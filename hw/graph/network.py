@@ -127,4 +127,4 @@ class Network:
 
     def predict(self, images: NDArray[np.uint8]) -> NDArray[np.int64]:
         """Return the class of every image; the lowest index wins ties."""
-        return np.argmax(self.run(images)[self.logits.name], axis=1)
+        return np.asarray(np.argmax(self.run(images)[self.logits.name], axis=1))

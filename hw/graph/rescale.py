@@ -72,7 +72,7 @@ class Rescale:
         """Return the stored integers for ``acc`` (images, channels, ...)."""
         shape = (1, -1) + (1,) * (acc.ndim - 2)
         rounded = (self.total(acc, residual) >> self.s.reshape(shape)) + output.zero_point
-        return np.clip(rounded, 0, output.maximum).astype(np.uint8)
+        return np.asarray(np.clip(rounded, 0, output.maximum), np.uint8)
 
     def check_total(self, node: str, low: Vector, high: Vector, residual: tuple[int, int]) -> None:
         """Raise ``NetworkError`` if ``T`` can leave 62 bits for ``acc`` in ``low .. high`` (per channel)."""

@@ -67,8 +67,8 @@ class Accumulator(wiring.Component):
         """
         sums = np.asarray(sums, np.int64)
         if shift is None:
-            return sums.sum(axis=0)
-        return (sums[:shift].sum(axis=0) << self.config.activation_bits) + sums[shift:].sum(axis=0)
+            return np.asarray(sums.sum(axis=0))
+        return np.asarray((sums[:shift].sum(axis=0) << self.config.activation_bits) + sums[shift:].sum(axis=0))
 
     def cycles(self) -> int:
         """Return the latency from ``sums`` to ``psums`` in clocks."""

@@ -79,7 +79,7 @@ class ShiftAddArray(wiring.Component):
         """
         weights = np.asarray(weights, np.int64)
         borrows = borrow(self.config.alphabet, weights[::2], weights[1::2])
-        return np.asarray(activations, np.int64) @ weights - borrows.sum(axis=0)
+        return np.asarray(np.asarray(activations, np.int64) @ weights - borrows.sum(axis=0))
 
     def cycles(self, group: int = 0) -> int:
         """Return the latency in clocks from the lanes to the sums of a column group."""

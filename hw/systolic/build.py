@@ -56,8 +56,12 @@ def generate(
     config: EngineConfig | None = None,
     engine: Build | None = None,
     reference: bytes | None = None,
+    training: str | None = None,
 ) -> Build:
-    """Write a build folder: ``network.s3net``, ``engine.v``, ``program.hex``, ``reference.npz`` and ``build.json``.
+    """Write a build folder.
+
+    It has ``network.s3net``, ``engine.v``, ``program.hex`` and ``build.json``, and ``reference.npz`` and
+    ``training.json`` where they are given.
 
     Parameters
     ----------
@@ -75,6 +79,8 @@ def generate(
         Take the engine of this build as it is; one bitstream then runs both networks.
     reference : bytes or None
         What becomes ``reference.npz``; without it the folder has none, also where an earlier build had one.
+    training : str or None
+        The same for ``training.json``.
 
     Raises
     ------
@@ -102,10 +108,11 @@ def generate(
     write_whole(out / "engine.v", verilog)
     digits = config.word_bits // 4
     write_whole(out / "program.hex", "".join(f"{word:0{digits}x}\n" for word in compiled.words))
-    if reference is None:
-        (out / "reference.npz").unlink(missing_ok=True)
-    else:
-        write_whole(out / "reference.npz", reference)
+    for name, content in (("reference.npz", reference), ("training.json", training)):
+        if content is None:
+            (out / name).unlink(missing_ok=True)
+        else:
+            write_whole(out / name, content)
     write_whole(out / "build.json", json.dumps(_description(compiled, board, key), indent=2) + "\n")
     return Build(out, board, compiled, verilog)
 

@@ -19,7 +19,7 @@ def borrow(alphabet: Alphabet, upper: np.ndarray, lower: np.ndarray) -> np.ndarr
 
     1 where the lower weight is negative, whatever the upper one is; a multiplier's sum is exact.
     """
-    return ((lower < 0) & alphabet.shifts).astype(np.int64) + 0 * upper
+    return np.asarray((lower < 0) & alphabet.shifts, np.int64) + np.zeros_like(upper, np.int64)
 
 
 def spare_code(alphabet: Alphabet) -> bool:
@@ -114,7 +114,8 @@ class CellPair(wiring.Component):
     def model(self, weights: np.ndarray, activations: np.ndarray) -> np.ndarray:
         """Return ``total`` for weight values ``(2,)`` and activations ``(n, 2)``, as int64 ``(n,)``."""
         weights = np.asarray(weights, np.int64)
-        return np.asarray(activations, np.int64) @ weights - borrow(self.alphabet, weights[0], weights[1])
+        exact = np.asarray(activations, np.int64) @ weights
+        return np.asarray(exact - borrow(self.alphabet, weights[0], weights[1]))
 
     def cycles(self) -> int:
         """Return the latency from activations to ``total`` in clocks."""

@@ -278,4 +278,4 @@ def constant_layout(config: EngineConfig) -> data.StructLayout:
 @functools.cache
 def constant_words(config: EngineConfig) -> int:
     """Memory words of one channel's output constants."""
-    return -(-constant_layout(config).size // config.word_bits)
+    return int(-(-constant_layout(config).size // config.word_bits))

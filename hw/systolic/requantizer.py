@@ -83,7 +83,7 @@ class Requantizer(wiring.Component):
         """Return ``result`` for int64 arrays of equal length; ``factor`` by field name."""
         total = self.model_total(acc, factor, scale_shift, addend, residual, residual_shift)
         clamped = np.clip(total >> self.config.output_shift, 0, maximum)
-        return np.maximum(clamped, other) if self.config.max_pool else clamped
+        return np.asarray(np.maximum(clamped, other) if self.config.max_pool else clamped)
 
     def model_total(
         self,
@@ -97,7 +97,7 @@ class Requantizer(wiring.Component):
         """Return ``T``; it must fit ``scaled_width``, which the compiler sees to."""
         large = np.where(factor["two_terms"], acc << (1 + factor["shift"]), 0)
         scaled = np.where(factor["subtract"], large - acc, large + acc) << scale_shift
-        return scaled + (residual << residual_shift + self.config.min_residual_shift) + addend
+        return np.asarray(scaled + (residual << residual_shift + self.config.min_residual_shift) + addend)
 
     def cycles(self) -> int:
         """Return the latency from ``acc`` to ``result`` in clocks."""

@@ -26,7 +26,7 @@ class QuantizeFunction(torch.autograd.Function):
         return out
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None, None, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None, None, None, None]:
         x, out, scale = ctx.saved_tensors
         low, high = ctx.ends
         step = 1.0 / float(scale)

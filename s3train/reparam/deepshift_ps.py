@@ -22,7 +22,7 @@ class DeepShiftPSFunction(torch.autograd.Function):
         return sign * power * 2.0**-lowest + 0.0
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         sign, power = ctx.saved_tensors
         return torch.stack([grad * sign * power * math.log(2.0), grad]), None
 

@@ -22,7 +22,7 @@ class DenseShiftFunction(torch.autograd.Function):
         return sign_of(latents[0]).mul_(torch.exp2_(run_length(latents[1:])))
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
         (latents,) = ctx.saved_tensors
         out = torch.empty_like(latents)
         root = run_length(latents[1:]).add_(1).sqrt_()

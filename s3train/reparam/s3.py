@@ -31,7 +31,7 @@ class S3Function(torch.autograd.Function):
         return torch.where(latents[0] >= 0, magnitude, -magnitude).add_(0.0)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         (latents,) = ctx.saved_tensors
         out = torch.empty_like(latents)
         run = run_length(latents[2:])
@@ -102,7 +102,7 @@ class S3(WeightMethod):
     @property
     def shifts(self) -> int:
         """Number of shift latents ``T``, also the largest shift."""
-        return 2 ** (self.bits - 1) - 2
+        return (1 << self.bits - 1) - 2
 
     @property
     def alphabet(self) -> str:

@@ -58,7 +58,7 @@ def weight_methods(model: nn.Module) -> Iterator[tuple[str, nn.Module, WeightMet
     for name, layer in model.named_modules():
         if not parametrize.is_parametrized(layer, "weight"):
             continue
-        parametrization: Any = layer.parametrizations["weight"]  # type: ignore[index]
+        parametrization: Any = layer.parametrizations["weight"]
         method = parametrization[0]
         if isinstance(method, WeightMethod):
             yield name, layer, method, parametrization.original

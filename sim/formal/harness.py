@@ -43,7 +43,7 @@ class Harness:
     def free(self, shape: ShapeLike, name: str) -> Signal:
         """Return an input that may have any value in any clock."""
         signal = Signal(shape, name=name)
-        self.inputs.append(Value.cast(signal))  # type: ignore[arg-type]
+        self.inputs.append(Value.cast(signal))
         return signal
 
     def drive(self, port: Value, name: str) -> Value:

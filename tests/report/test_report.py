@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pytest
 
 from bitstreams.boards import board_by_name
-from hw.graph import load
+from hw.graph import digest, load
 from hw.systolic.build import BuildError, generate
 from report.facts import collect
 from report.page import render, write_report
@@ -68,6 +68,15 @@ def place(folder):
     slow = {"from": "posedge clk", "to": "posedge clk", "path": PATH}
     other = {"from": "async", "to": "posedge clk", "path": PATH * 3}
     (folder / "board" / "seed2.json").write_text(json.dumps({"critical_paths": [other, slow]}))
+    (folder / "board" / "floorplan.json").write_text(json.dumps(PLAN))
+
+
+PLAN = {
+    "parts": {"array": 40, "requantisers": 8},
+    "tiles": [[1, 2, "array", 8], [2, 2, "requantisers", 8], [1, 3, "array", 8]],
+    "memories": [[4, 5]],
+    "y_up": True,
+}
 
 
 @pytest.mark.parametrize(
@@ -123,6 +132,37 @@ def test_a_placed_build_has_its_speeds_and_the_slowest_path_in_the_sources_names
     assert f"{125.5e6 / facts['speed']['cycles']:,.0f}" in said
 
 
+def test_every_tile_is_drawn_once_in_its_parts_colour(tmp_path):
+    build = made(tmp_path)
+    assert "Floorplan" not in render(collect(build, board_by_name("ulx3s_85f")))
+    place(tmp_path)
+    page = render(collect(build, board_by_name("ulx3s_85f")))
+    # Six rows, counted from the bottom.
+    assert 'd="M1 3h1v1h-1zM1 2h1v1h-1z" fill="#4477aa"' in page and 'd="M2 3h1v1h-1z" fill="#66ccee"' in page
+    assert 'd="M4 0h1v1h-1z" fill="#222222"' in page
+    assert "array: 40" in page and "requantisers: 8" in page and "RAM: 1" in page
+
+
+def test_curves_are_of_this_network_or_not_there(tmp_path):
+    epochs = [{"epoch": 0, "loss": 2.0}, {"epoch": 1, "loss": 1.0, "accuracy": 0.5}]
+    record = {"network": "of another one", "model": "small_resnet", "data": "digits", "method": "s3", "bits": 3,
+              "activation_bits": 8, "seed": 0, "accuracy": 0.9911, "integer_accuracy": 0.9911,
+              "epochs": epochs}  # fmt: skip
+    network = load("examples/digits.s3net")
+    device = board_by_name("ulx3s_85f").device
+
+    def page(record):
+        build = generate(network, "ulx3s_85f", device, tmp_path, training=json.dumps(record))
+        return render(collect(build, board_by_name("ulx3s_85f")))
+
+    assert "<h2>Training" not in page(record)
+    said = page({**record, "network": digest(network)})
+    assert "99.11% of the test images right, 99.11% as integers" in said
+    assert 'points="60.0,10.0 840.0,105.0"' in said and 'points="840.0,105.0"' in said
+    generate(network, "ulx3s_85f", device, tmp_path)
+    assert not (tmp_path / "training.json").exists()
+
+
 @pytest.mark.parametrize(("equal", "kind"), [(20, "good"), (19, "bad")])
 def test_what_was_checked_is_said_and_a_difference_is_red(equal, kind, tmp_path):
     build = made(tmp_path)
@@ -152,6 +192,8 @@ def test_a_name_is_text_and_not_html(tmp_path):
 @pytest.mark.parametrize(
     ("file", "verb", "text", "words"),
     [
+        ("board/floorplan.json", "synth", '{"parts": {}}', "field 'tiles' is missing"),
+        ("training.json", "export", '{"network": ""}', "field 'model' is missing"),
         ("simulation.json", "simulate", "{", "damaged"),
         ("simulation.json", "simulate", '{"cycles": 1}', "field 'images_checked' is missing"),
         ("verification.json", "verify", "[]", "field 'levels' is missing"),
@@ -190,4 +232,4 @@ def test_a_browser_shows_it(tmp_path):
         page.resolve().as_uri(),
     ]  # fmt: skip
     shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
-    assert shown.count("<svg") == 5 and "engine.a[3]" in re.sub(r"\s+", " ", shown)
+    assert shown.count("<svg") == 6 and "engine.a[3]" in re.sub(r"\s+", " ", shown)

@@ -162,7 +162,8 @@ def pack_codes(codes: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
 def unpack_codes(packed: NDArray[np.uint8], count: int, bits: int) -> NDArray[np.uint8]:
     """Return the codes (rows, count) of :func:`pack_codes`."""
     spread = np.unpackbits(packed, axis=1, count=count * bits, bitorder="little")
-    return (spread.reshape(len(packed), count, bits) << np.arange(bits, dtype=np.uint8)).sum(axis=2, dtype=np.uint8)
+    placed = spread.reshape(len(packed), count, bits) << np.arange(bits, dtype=np.uint8)
+    return np.asarray(placed.sum(axis=2, dtype=np.uint8))
 
 
 def _stored(alphabet: Alphabet) -> bool:

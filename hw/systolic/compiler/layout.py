@@ -35,7 +35,7 @@ class MapLayout:
         first = self.base + self.pixel * np.arange(self.tensor.height * self.tensor.width)
         words = memory[first[:, None] + np.arange(self.groups)]
         pixels = words.reshape(self.tensor.height, self.tensor.width, -1)
-        return pixels[:, :, : self.tensor.channels].transpose(2, 0, 1).astype(np.uint8)
+        return np.asarray(pixels[:, :, : self.tensor.channels].transpose(2, 0, 1), np.uint8)
 
 
 @dataclass(frozen=True)
