@@ -42,7 +42,7 @@ def run(
 
     graph = load(network) if network is not None else None
     pictures, names, labels = (None, [], None) if graph is None else _images(graph, images or [], samples)
-    from host.device import connect
+    from host.connect import connect
 
     with connect(port, baud=baud, timeout=timeout) as device:
         about = device.identity.description

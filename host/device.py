@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import os
-import time
-from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from host.errors import HostError, RefusedError
+from host.errors import HostError
+from host.frame_window import FrameWindow, Job, Progress
 from host.protocol import (
     OVERHEAD,
     Counters,
-    FrameReader,
     Identity,
-    Message,
     State,
-    check,
     load_payload,
     pack_lanes,
     read_answers,
@@ -29,28 +24,13 @@ from host.protocol import (
     read_echo,
     read_identity,
     read_state,
-    request,
 )
 from host.sample_network import sample_network
-from host.transport import SerialTransport, Transport, descriptor_spi, ftdi_spi
-from hw.bus.frame_types import DIGEST_BYTES, Frame, LinkError
+from host.transport import Transport
+from hw.bus.frame_types import DIGEST_BYTES, Frame
 from hw.graph import Network, digest, load
 from hw.systolic.compiler import CompiledNetwork, compile_network
 from hw.systolic.compiler.plan import CompileError
-
-BAUDS = (3_000_000, 1_000_000)
-"""Tried in turn where none is given."""
-
-RETRIES = 4
-"""How often a frame is sent again."""
-
-PIECE = 256
-"""Bytes that are written before the line is looked at."""
-
-WINDOW = 32
-"""Most frames on their way."""
-
-Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,26 +51,10 @@ class Inference:
     cycles: NDArray[np.int64]
 
 
-@dataclass
-class _Job:
-    kind: int
-    payload: bytes
-    tries: int = 0
-    reply: Message | None = field(default=None)
-
-
-@dataclass
-class _Sent:
-    job: _Job
-    sequence: int
-    end: int
-
-
 class Device:
     """A board behind a transport; a context manager, which closes it.
 
-    Frames follow one another without waiting, as far as the board has said that it can store them. A frame that was
-    damaged or lost is sent again, a few times.
+    Frames follow one another without waiting, see :class:`~host.frame_window.FrameWindow`.
 
     Parameters
     ----------
@@ -107,16 +71,10 @@ class Device:
 
     def __init__(self, transport: Transport, *, timeout: float = 2.0) -> None:
         self._transport = transport
-        self._timeout = timeout
-        self._reader = FrameReader()
-        self._sequence = int(time.time() * 8) & 255
-        self._credit = 0
+        self._window = FrameWindow(transport, timeout)
         self._compiled: CompiledNetwork | None = None
-        self._compute_s = 0.0
-        self.resent = 0
-        """Frames that were sent again."""
         self._identity = self.identify()
-        self._credit = self._identity.description.credit
+        self._window.credit = self._identity.description.credit
 
     def __enter__(self) -> Device:
         return self
@@ -136,26 +94,31 @@ class Device:
         return self._identity
 
     @property
+    def resent(self) -> int:
+        """Frames that were sent again."""
+        return self._window.resent
+
+    @property
     def network(self) -> Network | None:
         """The network that this host loaded."""
         return self._compiled.network if self._compiled else None
 
     def identify(self) -> Identity:
         """Ask what the board is, and what it has loaded."""
-        return read_identity(self._ask(Frame.IDENTIFY))
+        return read_identity(self._window.ask(Frame.IDENTIFY))
 
     def status(self) -> State:
         """Ask what the engine does."""
-        return read_state(self._ask(Frame.STATUS), Frame.STATUS)
+        return read_state(self._window.ask(Frame.STATUS), Frame.STATUS)
 
     def counters(self) -> Counters:
         """Ask what the board counted."""
-        return read_counters(self._ask(Frame.COUNTERS))
+        return read_counters(self._window.ask(Frame.COUNTERS))
 
     def reset(self) -> None:
         """Stop the engine; its network is forgotten."""
         self._compiled = None
-        read_state(self._ask(Frame.RESET), Frame.RESET)
+        read_state(self._window.ask(Frame.RESET), Frame.RESET)
 
     def load(self, network: Network | str | os.PathLike[str]) -> Network:
         """Compile a network for the board's engine and load it.
@@ -170,9 +133,9 @@ class Device:
         graph, compiled = self._compile(network)
         program = pack_lanes(compiled.pack_program(), compiled.config.activation_bits)
         name = bytes.fromhex(digest(graph))[:DIGEST_BYTES]
-        self._compiled, self._compute_s = None, 0.0
+        self._compiled, self._window.compute_s = None, 0.0
         payload = load_payload(name, graph.classes, program, compiled.config.clusters)
-        read_state(self._ask(Frame.LOAD, payload), Frame.LOAD)
+        read_state(self._window.ask(Frame.LOAD, payload), Frame.LOAD)
         self._has(compiled)
         return graph
 
@@ -208,7 +171,7 @@ class Device:
 
     def _has(self, compiled: CompiledNetwork) -> None:
         self._compiled = compiled
-        self._compute_s = 2 * compiled.predicted_cycles / self._identity.description.clock_hz
+        self._window.compute_s = 2 * compiled.predicted_cycles / self._identity.description.clock_hz
 
     def infer(self, images: NDArray[np.uint8], progress: Progress = lambda done: None) -> Inference:
         """Classify images.
@@ -242,8 +205,8 @@ class Device:
         for at in range(0, len(images), clusters):
             group = [compiled.pack_image(image) for image in images[at : at + clusters]]
             group += [bytes(len(group[0]))] * (clusters - len(group))
-            jobs.append(_Job(Frame.INFER, pack_lanes(b"".join(group), lanes)))
-        self._run(jobs, lambda done: progress(min(done * clusters, len(images))))
+            jobs.append(Job(Frame.INFER, pack_lanes(b"".join(group), lanes)))
+        self._window.run(jobs, lambda done: progress(min(done * clusters, len(images))))
         answers = []
         for job in jobs:
             assert job.reply is not None
@@ -270,7 +233,7 @@ class Device:
         """
         rng = np.random.default_rng(seed)
         sent = rng.bytes(32)
-        _, echo = read_echo(self._ask(Frame.SELF_TEST, sent))
+        _, echo = read_echo(self._window.ask(Frame.SELF_TEST, sent))
         if echo != sent:
             raise HostError("the self-test failed: the board sent back other bytes than it got")
         before = self._compiled
@@ -309,138 +272,3 @@ class Device:
         if line < core:
             return f"{name}: {line:,.0f} images/s; the core could do {core:,.0f}"
         return f"core: {core:,.0f} images/s without its images' way in; the {name} could carry {line:,.0f}"
-
-    # -- frames on their way ----------------------------------------------------------------------------------------
-
-    def _ask(self, kind: int, payload: bytes = b"") -> Message:
-        job = _Job(kind, payload)
-        self._run([job])
-        assert job.reply is not None
-        return job.reply
-
-    def _run(self, jobs: Sequence[_Job], progress: Progress = lambda done: None) -> None:
-        """Send all jobs and wait until each has its reply."""
-        waiting, sent = deque(jobs), deque[_Sent]()
-        position = answered = done = 0
-        rest, total = b"", len(jobs)
-        heard = time.monotonic()
-        while done < total:
-            # Beyond the oldest frame that is not answered, as many bytes as the board can store.
-            bound = (sent[0].end if sent else position) + self._credit
-            if not rest and waiting and len(sent) < (WINDOW if self._credit else 1) and (not sent or position < bound):
-                job = waiting.popleft()
-                self._sequence = self._sequence + 1 & 255
-                rest = request(job.kind, self._sequence, job.payload)
-                sent.append(_Sent(job, self._sequence, position + len(rest)))
-                heard = max(heard, time.monotonic()) if len(sent) == 1 else heard
-                bound = sent[0].end + self._credit
-            room = min(len(rest), PIECE, bound - position)
-            if room > 0:
-                self._transport.write(rest[:room])
-                position += room
-                rest = rest[room:]
-                heard = time.monotonic() if len(sent) == 1 else heard
-            content = self._transport.read(0 if room > 0 else 0.05)
-            if content:
-                heard = time.monotonic()
-            messages = self._reader.feed(content)
-            if not messages and time.monotonic() - heard > self._timeout + self._compute_s:
-                # A reply whose end is missing may hide another one.
-                self._reader.reset()
-                messages = self._reader.feed(b"")
-                if not messages:
-                    rest = b""
-                    self._lost(sent, waiting)
-                    sent.clear()
-                    heard = time.monotonic()
-                    continue
-            for message in messages:
-                answered += self._take(message, sent, waiting)
-            if answered != done:
-                done = answered
-                progress(done)
-
-    def _take(self, message: Message, sent: deque[_Sent], waiting: deque[_Job]) -> int:
-        """Give a reply to its job; return how many jobs are done by it."""
-        if message.sequence not in (found.sequence for found in sent):
-            return 0
-        lost = []
-        while sent[0].sequence != message.sequence:
-            # The board answers in order: it never saw these.
-            lost.append(sent.popleft())
-        job = sent.popleft().job
-        done = 0
-        try:
-            check(message, job.kind)
-            job.reply, done = message, 1
-        except RefusedError as error:
-            if error.reason not in (LinkError.CRC, LinkError.TIMEOUT, LinkError.LENGTH) or job.tries >= RETRIES:
-                raise
-            lost.append(_Sent(job, 0, 0))
-        self._lost(lost, waiting)
-        return done
-
-    def _lost(self, lost: Sequence[_Sent], waiting: deque[_Job]) -> None:
-        """Have frames sent again; ``HostError`` if that was done often enough."""
-        for found in reversed(lost):
-            found.job.tries += 1
-            if found.job.tries > RETRIES:
-                raise HostError(self._silence())
-            self.resent += 1
-            waiting.appendleft(found.job)
-
-    def _silence(self) -> str:
-        name = self._transport.name
-        if self._credit:
-            return f"{name}: the board does not answer any more; is it still powered? reset it and connect again"
-        if self._reader.damaged or self._reader.seen:
-            return (
-                f"{name}: something else answers than this version's link; is it the right port, baud rate and "
-                "bitstream?"
-            )
-        return f"{name}: the board is silent; is its bitstream loaded, and the port and baud rate the right ones?"
-
-
-def connect(port: str | Transport, *, baud: int | None = None, timeout: float = 2.0, spi_hz: float = 6e6) -> Device:
-    """Connect a board.
-
-    Parameters
-    ----------
-    port : str or Transport
-        A serial port (``/dev/ttyUSB1``), an URL of pyserial, ``ftdi://…`` for SPI through an FTDI chip (needs
-        pyftdi), or ``spi:PATH`` for a device or pseudo-terminal that answers every byte by one.
-    baud : int or None
-        Of a serial port; ``None`` tries 3 and 1 Mbaud.
-    timeout : float
-        Seconds of silence after which a frame counts as lost.
-    spi_hz : float
-        Clock of an SPI, at most a quarter of the board's.
-
-    Raises
-    ------
-    HostError
-        In one sentence: no such port, no permission, a silent board, another version.
-    """
-    if not isinstance(port, str):
-        return Device(port, timeout=timeout)
-    if port.startswith("ftdi://"):
-        return _opened(ftdi_spi(port, spi_hz), timeout)
-    if port.startswith("spi:"):
-        return _opened(descriptor_spi(port.removeprefix("spi:")), timeout)
-    failure: HostError | None = None
-    for rate in (baud,) if baud else BAUDS:
-        transport = SerialTransport(port, rate, max(10, 5 * timeout))
-        try:
-            return _opened(transport, timeout if baud else min(timeout, 0.6))
-        except HostError as error:
-            failure = failure or error
-    assert failure is not None
-    raise failure
-
-
-def _opened(transport: Transport, timeout: float) -> Device:
-    try:
-        return Device(transport, timeout=timeout)
-    except BaseException:
-        transport.close()
-        raise

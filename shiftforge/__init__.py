@@ -10,14 +10,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from host.device import connect
+    from host.connect import connect
     from hw.graph import load, save
     from planner import check
     from s3train import convert, export
 
 _WHERE = {
     "check": "planner",
-    "connect": "host.device",
+    "connect": "host.connect",
     "convert": "s3train",
     "export": "s3train",
     "load": "hw.graph",

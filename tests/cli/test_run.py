@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-import host.device
+import host.connect
 from cli.main import app
 from host.device import Device
 from host.transport import MemoryTransport
@@ -32,7 +32,7 @@ def board(tmp_path, monkeypatch):
     images = random_images(network, 1, 4)
     save(network, tmp_path / "net.s3net")
     model = ModelBoard(make_config(memory_words=1024), [network], lambda asked: images)
-    monkeypatch.setattr(host.device, "connect", lambda port, baud, timeout: Device(MemoryTransport(model)))
+    monkeypatch.setattr(host.connect, "connect", lambda port, baud, timeout: Device(MemoryTransport(model)))
     np.save(tmp_path / "images.npy", images)
     return network, images, tmp_path
 
@@ -60,7 +60,7 @@ def test_a_picture_is_scaled_to_the_networks_image(tmp_path, monkeypatch):
     Image.fromarray(pixels).save(tmp_path / "picture.png")
     stored = (pixels >> 8 - tensor.bits)[None, None]
     model = ModelBoard(choose_config([network], UP5K), [network], lambda asked: stored)
-    monkeypatch.setattr(host.device, "connect", lambda port, baud, timeout: Device(MemoryTransport(model)))
+    monkeypatch.setattr(host.connect, "connect", lambda port, baud, timeout: Device(MemoryTransport(model)))
     result = run("--port", "x", "--network", "examples/digits.s3net", tmp_path / "picture.png", "--json")
     assert result.exit_code == 0, result.stderr
     assert json.loads(result.output)["images"][0]["logits"] == network.run(stored)[network.logits.name][0].tolist()

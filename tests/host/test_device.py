@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import shiftforge
-from host.device import Device, connect
+from host.connect import connect
+from host.device import Device
 from host.errors import HostError
 from host.protocol import reply
 from host.transport import MemoryTransport, SpiTransport, slip_encode
@@ -156,7 +157,7 @@ def test_a_board_is_never_sent_more_than_it_can_store(parts):
             return self.board(part)
 
     device = Device(Slow(board), timeout=2)
-    device._run([])
+    device._window.run([])
     # What a load takes goes straight into the engine.
     board(b"")
     line = device._transport
