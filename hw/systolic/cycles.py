@@ -52,6 +52,11 @@ class ClockModel:
     issued: list[int] = field(default_factory=list)
     before: list[int] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self._fetch = timing.fetch(self.config)
+        self._write = timing.write(self.config)
+        self._words = instruction_words(self.config)
+
     def run(self, layers: Sequence[LayerPlan]) -> tuple[int, list[LayerClocks]]:
         """Return the clocks of an inference, and of every layer."""
         ends = []
@@ -96,9 +101,9 @@ class ClockModel:
     # -- the sequencer: every method leaves ``now`` at the clock of its next state ---------------------
 
     def _instruction(self) -> None:
-        for _ in range(instruction_words(self.config)):
+        for _ in range(self._words):
             self._read()
-            self._advance(self.now + timing.fetch(self.config))
+            self._advance(self.now + self._fetch)
 
     def _read(self) -> None:
         """Take the read port in the first free clock, before any operand."""
@@ -170,16 +175,19 @@ class ClockModel:
         self.slots_left -= count
         self.next_slot = last + 1
         if self.pass_is_last:
-            self.drain_at = at + 1 + timing.write(self.config)
+            self.drain_at = at + 1 + self._write
             self.pause_until = at + self.config.columns_per_requantizer
-            self.taken.update(at + offset for offset in self.wanted)
-            self.last_taken = max([self.last_taken, *(at + offset for offset in self.wanted)])
+            for offset in self.wanted:
+                self.taken.add(at + offset)
+                self.last_taken = max(self.last_taken, at + offset)
         if not self.slots_left:
             self.ready_at = last + 1
 
     def _slot_clock(self) -> int:
         """Return the first clock in which the next slot can be issued."""
         at = max(self.next_slot, self.pause_until)
+        if at > self.last_taken:
+            return at
         if not self.pass_is_last:
             while at in self.taken:
                 at += 1
@@ -196,7 +204,7 @@ class ClockModel:
         elif layer.residual is ResidualMode.MAXIMUM:
             wanted.append(timing.maximum_read(self.config))
         if self.config.single_port and not layer.classes:
-            wanted.append(timing.write(self.config))
+            wanted.append(self._write)
         return wanted
 
 

@@ -78,6 +78,7 @@ class Assembler:
             step=image.step,
             zero_point=image.border.bit_length() | (TWO_PLANES if image.planes == 2 else 0),
         )
+        self._encode(tiles)
         for layer in layers:
             self._layer(layer, unique)
         self._emit(Opcode.END, target=start)
@@ -122,6 +123,17 @@ class Assembler:
         for entry in entries:
             self.words += _constant(entry, config)
         self.constant_words = len(self.words) - before
+
+    def _encode(self, tiles: list[TilePlan]) -> None:
+        """Make the words of all weight tiles that are not there yet, in one go."""
+        steps = [step.weights for tile in tiles for step in tile.passes if step.weights is not None]
+        new = {key: weights for weights in steps if (key := weights.tobytes()) not in self.encoded}
+        if new:
+            words, count = (
+                weight_words(np.concatenate(list(new.values()), axis=1), self.config),
+                self.config.weight_words,
+            )
+            self.encoded.update((key, words[i * count : (i + 1) * count]) for i, key in enumerate(new))
 
     def _layer(self, layer: LayerPlan, unique: dict[tuple[ChannelConstants, ...], int]) -> None:
         self._emit(
@@ -180,26 +192,22 @@ class Assembler:
             shift_sums=step.shift_sums,
         )
         if step.weights is not None:
-            tile = step.weights.tobytes()
-            if tile not in self.encoded:
-                self.encoded[tile] = weight_words(step.weights, self.config)
-            words = self.encoded[tile]
+            words = self.encoded[step.weights.tobytes()]
             self.words += words
             self.weight_words += len(words)
 
 
 def weight_words(weights: np.ndarray, config: EngineConfig) -> list[int]:
-    """Return the ``weight_words`` words of a weight tile (rows, cols).
+    """Return the words of weight tiles (rows, n * cols) beside one another, ``weight_words`` a tile.
 
     Lane ``r`` of word ``n`` has the :func:`cell_codes` of row ``r`` and the columns from ``n * lane_codes`` on.
     """
     codes = cell_codes(config.alphabet, np.asarray(weights, np.int32))
-    share, pitch = config.lane_codes, config.code_pitch
-    places = [r * config.activation_bits + h * pitch for r in range(config.rows) for h in range(share)]
-    return [
-        sum(code << place for code, place in zip(part.ravel().tolist(), places, strict=True))
-        for part in np.split(codes, config.weight_words, axis=1)
-    ]
+    places = config.code_pitch * np.arange(config.lane_codes, dtype=np.uint8)
+    lanes = (codes.reshape(config.rows, -1, config.lane_codes) << places).sum(axis=2, dtype=np.uint8).T
+    bits = (lanes[:, :, None] >> np.arange(config.activation_bits, dtype=np.uint8)) & 1
+    packed = np.packbits(bits.reshape(len(lanes), -1), axis=1, bitorder="little")
+    return [int.from_bytes(word.tobytes(), "little") for word in packed]
 
 
 def _unique_constants(tiles: list[TilePlan]) -> dict[tuple[ChannelConstants, ...], int]:
