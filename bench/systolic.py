@@ -23,7 +23,8 @@ from rich.table import Table
 
 from bench.networks import EXAMPLES, trained, untrained, with_integer_weights
 from bitstreams.boards import board_by_name
-from bitstreams.flow import build_board, synthesise_board
+from bitstreams.floorplan import LINK
+from bitstreams.flow import SynthesisResult, build_board, synthesise_board
 from bitstreams.toolchain import ToolError
 from cli.console import CACHE, data_folder
 from hw.graph import Convolution, Logits, Network
@@ -170,20 +171,28 @@ def measure(case: Case, console: Console) -> dict[str, Any]:
         "requantizers": config.requantizers,
         **simulate(case, network, config, console),
     }
-    with tempfile.TemporaryDirectory() as out:
-        dsp = case.cell == "dsp"
-        if case.seeds:
+    dsp = case.cell == "dsp"
+    # Synthesis alone of an engine of several clusters takes minutes, and says nothing that one cluster does not.
+    sizes = synthesise_board(board, config, CACHE, dsp=dsp) if config.clusters == 1 or not case.seeds else None
+    if case.seeds:
+        with tempfile.TemporaryDirectory() as out:
             built = build_board(
                 board, config, Path(out), CACHE, seeds=range(1, case.seeds + 1), dsp=dsp,
                 report=lambda message: console.print(f"  {message}"),
             )  # fmt: skip
-            row |= {"luts": built.luts, "brams": built.brams, "dsps": built.dsps, "fmax_mhz": built.fmax_mhz}
-            row["images_per_s"] = round(built.fmax_mhz["min"] * 1e6 * config.clusters / row["cycles"], 1)
-        else:
-            cells = synthesise_board(board, config, CACHE, dsp=dsp)
-            row |= {"luts": cells.luts, "brams": cells.brams, "dsps": cells.dsps, "fmax_mhz": None}
-            row["images_per_s"] = None
+        row |= {"luts": built.luts, "brams": built.brams, "dsps": built.dsps, "fmax_mhz": built.fmax_mhz}
+        row["images_per_s"] = round(built.fmax_mhz["min"] * 1e6 * config.clusters / row["cycles"], 1)
+    else:
+        assert sizes is not None
+        row |= {"luts": sizes.luts, "brams": sizes.brams, "dsps": sizes.dsps, "fmax_mhz": None, "images_per_s": None}
+    if sizes is not None:
+        row["engine_luts"] = engine_tables(sizes)
     return row
+
+
+def engine_tables(sizes: SynthesisResult) -> int:
+    """Return the tables of a board without those of its link and its boot from the flash."""
+    return sum(count for part, count in sizes.parts.items() if part != LINK)
 
 
 def fingerprint(case: Case) -> str:
@@ -198,6 +207,7 @@ def fingerprint(case: Case) -> str:
         json.dumps(config.to_json()),
         emit_verilog(config),
         *weights,
+        *(() if case.seeds else ("sizes of packing",)),
     ]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
@@ -221,7 +231,23 @@ def table(rows: list[dict[str, Any]], console: Console) -> None:
             f"{row['images_equal']}/{row['images_checked']}",
         )  # fmt: skip
     console.print(view)
+    shares(rows, console)
     console.print("images/s: the core's at the slowest seed, the image's way in not counted")
+
+
+def shares(rows: list[dict[str, Any]], console: Console) -> None:
+    """Print an engine's tables as shares of its rivals', with and without the board's link."""
+    for row in rows:
+        if row["cell"] != "s3_3" or "engine_luts" not in row:
+            continue
+        alike = ("board", "network", "rows", "cols", "clusters")
+        rivals = [r for r in rows if r["cell"] != "s3_3" and all(r[key] == row[key] for key in alike)]
+        for rival in rivals:
+            console.print(
+                f"{row['board']}, {row['network']}, {row['rows']} x {row['cols']} against {rival['cell']}: "
+                f"{row['luts'] / rival['luts']:.3f} of the board's tables, "
+                f"{row['engine_luts'] / rival['engine_luts']:.3f} of the engine's"
+            )
 
 
 def main() -> None:

@@ -10,13 +10,15 @@ from typing import Any
 
 FORMAT = 1
 
+LINK = "link and boot"
+
 _PARTS = (
     (r"engine\.cluster\d+\.array\b", "array"),
     (r"engine\.cluster\d+\.accumulator", "partial sums"),
     (r"engine\.cluster\d+\.output_stage\b|engine\.output_constants\b", "requantisers"),
     (r"engine\.cluster\d+\.(?:operand_fetch|memory)\b|engine\.address_generator\b", "memory and operand fetch"),
     (r"engine\b|address\b", "sequencer and streams"),
-    (r"(?:link|receiver|transmitter|transmit|receive|boot)\b", "link and boot"),
+    (r"(?:link|receiver|transmitter|transmit|receive|boot)\b", LINK),
 )
 PARTS = (*(part for _, part in _PARTS), "other")
 """The parts that are told apart, in the order in which they are listed."""
@@ -32,6 +34,13 @@ _PLACE = re.compile(r"X(\d+)/Y(\d+)/")
 def part_of(cell: str) -> str:
     """Return the part of the design that a cell of the flattened netlist belongs to, by its name."""
     return next((part for pattern, part in _PARTS if re.match(pattern, cell)), OTHER)
+
+
+def count_parts(netlist: Path) -> dict[str, int]:
+    """Return the lookup tables (iCE40: logic cells) of each of :data:`PARTS`, of a netlist that nextpnr packed."""
+    cells = json.loads(netlist.read_text())["modules"]["top"]["cells"]
+    counts = Counter(part_of(name) for name, cell in cells.items() if _LOGIC.match(cell["type"]))
+    return {part: counts[part] for part in PARTS}
 
 
 def read_floorplan(netlist: Path) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from typing import Any
 from bitstreams import floorplan
 from bitstreams.board import Board
 from bitstreams.design import board_design
-from bitstreams.floorplan import read_floorplan
+from bitstreams.floorplan import count_parts, read_floorplan
 from bitstreams.stored import StoredNetwork
 from bitstreams.synthesis import synthesis_key, synthesise
 from bitstreams.toolchain import Toolchain, ToolError
@@ -170,6 +170,8 @@ class SynthesisResult:
     luts: int
     brams: int
     dsps: int
+    parts: dict[str, int]
+    """Tables of each of :data:`~bitstreams.floorplan.PARTS`."""
 
 
 def synthesise_board(
@@ -187,14 +189,16 @@ def synthesise_board(
         _check_multipliers(work, config)
         pins = "--pcf" if board.device.family is Family.ICE40 else "--lpf"
         arguments = [
-            *board.nextpnr, "--json", "top.json", pins, design.pins_name, "--pack-only", "--report", "packed.json"
+            *board.nextpnr, "--json", "top.json", pins, design.pins_name, "--pack-only", "--report", "report.json",
+            "--write", "packed.json",
         ]  # fmt: skip
         tools.run(f"nextpnr-{board.device.family.value}", arguments, work, "pack.log")
-        use = _utilisation(board, json.loads((work / "packed.json").read_text()))
+        use = _utilisation(board, json.loads((work / "report.json").read_text()))
+        parts = count_parts(work / "packed.json")
     finally:
         tools.stop()
         shutil.rmtree(work, ignore_errors=True)
-    return SynthesisResult(use["luts"], use["brams"], use["dsps"])
+    return SynthesisResult(use["luts"], use["brams"], use["dsps"], parts)
 
 
 def _utilisation(board: Board, report: dict[str, Any]) -> dict[str, int]:

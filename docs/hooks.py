@@ -9,8 +9,9 @@ RESULTS = Path(__file__).parent.parent / "bench" / "results"
 def on_page_markdown(markdown, page, config, files):
     """Replace every ``{{ name }}`` of the results page by its table."""
     if page.file.src_path == "results.md":
-        for name, make in (("systolic", systolic), ("boards", boards), ("training", training)):
-            markdown = markdown.replace("{{ " + name + " }}", make(json.loads((RESULTS / f"{name}.json").read_text())))
+        for make in (systolic, boards, prediction, training):
+            rows = json.loads((RESULTS / f"{make.__name__}.json").read_text())
+            markdown = markdown.replace("{{ " + make.__name__ + " }}", make(rows))
     return markdown
 
 
@@ -52,6 +53,17 @@ def boards(rows):
             for r in rows
         ],
     )
+
+
+def prediction(rows):
+    """Return the predictions' table."""
+    lines = []
+    for r in rows:
+        error = r["luts_predicted"] / r["luts_placed"] - 1
+        pairs = [f"{r[f'{what}_predicted']:,} / {r[f'{what}_{found}']:,}"
+                 for what, found in (("luts", "placed"), ("brams", "placed"), ("cycles", "simulated"))]  # fmt: skip
+        lines.append([r["family"], r["design"], f"{error:+.1%}", *pairs])
+    return table(["family", "design", "error", "tables", "block RAMs", "clocks"], lines)
 
 
 def training(rows):

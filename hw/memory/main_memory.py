@@ -151,15 +151,31 @@ class MainMemory(wiring.Component):
 
     def _columns(self) -> Iterator[tuple[int, int]]:
         """Yield (lowest bit, bits) of every memory."""
-        lanes = max(1, min(self.column_bits, self.word_bits) // self.lane_bits)
-        for start in range(0, self.word_bits, lanes * self.lane_bits):
-            size = min(lanes * self.lane_bits, self.word_bits - start)
-            part = min(size, self.column_bits)
-            for at in range(0, size, part):
-                yield start + at, min(part, size - at)
+        return memory_columns(self.word_bits, self.lane_bits, self.column_bits)
+
+
+def memory_columns(word_bits: int, lane_bits: int, column_bits: int) -> Iterator[tuple[int, int]]:
+    """Yield (lowest bit, bits) of the memories that make a word, each of whole lanes or a part of one."""
+    lanes = max(1, min(column_bits, word_bits) // lane_bits)
+    for start in range(0, word_bits, lanes * lane_bits):
+        size = min(lanes * lane_bits, word_bits - start)
+        part = min(size, column_bits)
+        for at in range(0, size, part):
+            yield start + at, min(part, size - at)
 
 
 def ecp5_column_bits(depth: int) -> int:
     """Return the width in which an ECP5 block RAM is ``depth`` words deep; the ninth bit of a byte is not used."""
     shapes = ((512, 32), (1024, 16), (2048, 8), (4096, 4), (8192, 2))
     return next((width for deep, width in shapes if depth <= deep), 1)
+
+
+def ecp5_block_rams(word_bits: int, lane_bits: int, depth: int) -> int:
+    """Return the block RAMs of a :class:`MainMemory` on an ECP5.
+
+    They write bytes, so a lane below 8 bits takes as much as one of 8.
+    """
+    width = ecp5_column_bits(depth)
+    enables = max(1, width // 8)
+    columns = (max(1, size // lane_bits) for _, size in memory_columns(word_bits, lane_bits, width))
+    return sum(-(-lanes // enables) for lanes in columns) * (1 if width > 1 else -(-depth // 16384))

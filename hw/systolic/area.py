@@ -1,18 +1,24 @@
 """How much of a device an engine takes, estimated in no time.
 
-The constants are fitted to whole boards (UART and link included) that ``make bench-systolic`` builds; they are for
-choosing a shape, and a few percent off.
+Block RAMs are counted exactly. Lookup tables are a sum of counts of bits (:func:`count_parts`), each with a cost that
+``make bench-prediction`` fits to synthesised boards, UART and link included, and writes into ``area_costs.json``.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 
 from hw.devices import Device, Family
+from hw.memory.main_memory import ecp5_block_rams
 from hw.systolic.config import EngineConfig, MemoryKind
 from hw.systolic.logit_output import DEPTH, buffer_layout
-from hw.systolic.program import constant_layout
-from hw.systolic.widths import product_bits
+from hw.systolic.program import constant_layout, factor_layout, scale_bits
+from hw.systolic.widths import product_bits, sum_width
+
+COSTS = Path(__file__).with_name("area_costs.json")
+"""Tables of every part by family, and how far off predictions may be."""
 
 
 @dataclass(frozen=True)
@@ -27,24 +33,13 @@ class Area:
         return self.luts <= share * device.luts and self.block_rams <= device.block_rams
 
 
-@dataclass(frozen=True)
-class _Costs:
-    product_bit: float
-    cell: float
-    sum_bit: float
-    scaled_bit: float
-    control: float
+_COSTS = json.loads(COSTS.read_text())
 
+UNCERTAINTY = {family: float(_COSTS[family.value]["uncertainty"]) for family in Family}
+"""How far off the tables may be, as a share of what is placed: half as much again as the worst design of the sweep."""
 
-UNCERTAINTY = {Family.ICE40: 0.125, Family.ECP5: 0.125}
-"""How far off the tables may be, as a share of what is placed; a test holds three placed boards against it."""
-
-_COSTS = {
-    Family.ICE40: _Costs(product_bit=3.0, cell=3.9, sum_bit=2.0, scaled_bit=5.0, control=1860),
-    Family.ECP5: _Costs(product_bit=3.3, cell=3.0, sum_bit=2.2, scaled_bit=12.5, control=2400),
-}
-_TABLE_DEPTH = 64
-"""Up to here Yosys makes a memory of constants of an ECP5's tables: found with depths of 30 and 48."""
+_BLOCK_RAM_COST = 128
+"""What Yosys weighs an ECP5's block RAM with, where one of its small RAMs, 16 x 4 bits made of tables, weighs 4."""
 
 _LINK_RAMS = {Family.ICE40: 5, Family.ECP5: 3}
 """Block RAMs of the link's microprogram, its cells and the queue to the host."""
@@ -58,26 +53,112 @@ _SHAPES = {
 
 def estimate_area(config: EngineConfig, device: Device) -> Area:
     """Return what a board with this engine takes of a device."""
-    costs = _COSTS[device.family]
-    cell = costs.product_bit * product_bits(config.activation_bits, config.alphabet) + costs.cell
-    cluster = (
-        config.rows * config.cols * cell
-        + config.cols * config.acc_width * costs.sum_bit
-        + config.requantizers * config.scaled_width * costs.scaled_bit
-    )
+    costs = _COSTS[device.family.value]["costs"]
+    tables = sum(costs.get(part, 0) * count for part, count in count_parts(config, device.family).items())
     link = _LINK_RAMS[device.family] + _blocks(device.family, device.queue_bytes, 8)
-    return Area(round(costs.control + config.clusters * cluster), link + _block_rams(config, device.family))
+    return Area(round(tables), link + _block_rams(config, device.family))
+
+
+def count_parts(config: EngineConfig, family: Family) -> dict[str, float]:
+    """Return how many bits of each kind of logic an engine has.
+
+    ``board``, ``spram`` and ``cluster`` stand for what hardly depends on the engine; ``addresses`` and ``steps`` are
+    widths of the sequencer and the address generator; ``products`` and ``product_shifts`` are the cells' products (the
+    latter once for every bit of the shift but the first), ``codes`` their weights, ``tree`` the adders between them,
+    ``sums`` the accumulators. The others are parts of the requantisers: the columns' selection, factor, scale shift,
+    residual shift, maximum. ``small_rams`` are memories of tables.
+    """
+    cells = config.rows * config.cols
+    units, share, bits = config.requantizers, config.columns_per_requantizer, config.activation_bits
+    product = cells * product_bits(bits, config.alphabet)
+    residual_bits = (config.max_residual_shift - config.min_residual_shift).bit_length()
+    groups, memories = _constant_memories(config)
+    once = {
+        "board": 1,
+        "spram": int(config.memory is MemoryKind.SPRAM),
+        "addresses": config.address_bits + config.program_bits,
+        "steps": config.step_bits + config.coordinate_bits,
+        "argmax": config.scaled_width * config.argmax,
+        "small_rams": groups * sum(small_rams(family, *memory) for memory in memories)
+        + config.clusters * small_rams(family, DEPTH, buffer_layout(config).size),
+    }
+    each = {
+        "cluster": 1,
+        "word": config.word_bits,
+        "products": product,
+        "product_shifts": product * max(0, config.alphabet.max_shift.bit_length() - 1),
+        "codes": cells * config.alphabet.bits,
+        "tree": config.cols * _tree_bits(config),
+        "sums": config.cols * config.acc_width,
+        "selection": config.acc_width * units * (share - 1),
+        "factor": units * (config.acc_width + 5),
+        "scale": units * config.scaled_width * scale_bits(config),
+        "residual": units * (bits + (1 << residual_bits) - 1) * residual_bits,
+        "maximum": units * bits * config.max_pool,
+    }
+    return {**once, **{part: config.clusters * count for part, count in each.items()}}
+
+
+def _tree_bits(config: EngineConfig) -> int:
+    """Bits of the adders that join the pairs of a column, inside tiles and from tile to tile."""
+    bits, alphabet = config.activation_bits, config.alphabet
+    total, rows = 0, 4
+    while rows <= config.tile_rows:
+        total += config.rows // rows * sum_width(bits, alphabet, rows)
+        rows *= 2
+    return total + sum(sum_width(bits, alphabet, config.tile_rows * n) for n in range(2, config.tiles_down + 1))
 
 
 def _block_rams(config: EngineConfig, family: Family) -> int:
-    constants = constant_layout(config).size * config.requantizers
     sums = config.groups * _blocks(family, config.psum_depth, config.tile_cols * config.acc_width)
-    maps = 0 if config.memory is MemoryKind.SPRAM else _blocks(family, config.memory_words, config.word_bits)
-    depth = config.constant_depth * config.columns_per_requantizer
-    shared = 0 if family is Family.ECP5 and depth <= _TABLE_DEPTH else _blocks(family, depth, constants)
-    shared += _blocks(family, max(1, config.program_words), config.word_bits) if config.program_words else 0
-    buffer = _blocks(family, DEPTH, buffer_layout(config).size)
+    maps = 0
+    if config.memory is not MemoryKind.SPRAM:
+        maps = _word_rams(config, family, config.activation_bits, config.memory_words)
+    shared = _constant_rams(config, family)
+    if config.program_words:
+        shared += _word_rams(config, family, config.word_bits, config.program_words)
+    buffer = _rams(family, DEPTH, buffer_layout(config).size)
     return shared + config.clusters * (sums + maps + buffer)
+
+
+def _word_rams(config: EngineConfig, family: Family, lane_bits: int, depth: int) -> int:
+    """Block RAMs of a memory of words that are written in lanes."""
+    if config.registered_ram:
+        return ecp5_block_rams(config.word_bits, lane_bits, depth)
+    return _blocks(family, depth, config.word_bits)
+
+
+def _constant_memories(config: EngineConfig) -> tuple[int, tuple[tuple[int, int], ...]]:
+    """Return how many groups of requantisers have output constants of their own, and the two memories of one group.
+
+    Each is (depth, width): the factors', and that of the addends and scale shifts.
+    """
+    depth = config.constant_depth * config.columns_per_requantizer
+    units = max(1, config.tile_cols // config.columns_per_requantizer)
+    factor = factor_layout(config).size
+    addend = constant_layout(config).size - factor
+    return config.requantizers // units, ((depth, units * factor), (depth, units * addend))
+
+
+def small_rams(family: Family, depth: int, width: int) -> int:
+    """Return the small RAMs that make a memory, 0 where it is of block RAMs.
+
+    Yosys takes what weighs less; half a weight are a bit's selection of one more small RAM and its write enable.
+    """
+    deep, wide = -(-depth // 16), -(-width // 4)
+    weight = 4 * deep * wide + (deep - 1) * (width + 1) / 2
+    return deep * wide if family is Family.ECP5 and weight <= _BLOCK_RAM_COST * _blocks(family, depth, width) else 0
+
+
+def _constant_rams(config: EngineConfig, family: Family) -> int:
+    """Block RAMs of the output constants."""
+    groups, memories = _constant_memories(config)
+    return groups * sum(_rams(family, *memory) for memory in memories)
+
+
+def _rams(family: Family, depth: int, width: int) -> int:
+    """Return the block RAMs of a memory, 0 where it is of small ones."""
+    return 0 if small_rams(family, depth, width) else _blocks(family, depth, width)
 
 
 def _blocks(family: Family, depth: int, width: int) -> int:

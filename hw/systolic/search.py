@@ -90,8 +90,13 @@ def _shapes(networks: Sequence[Network], device: Device, pinned: dict[str, int])
         for share in (1, 2, 4):
             if share > cols or share != pinned.get("columns_per_requantizer", share):
                 continue
-            # An iCE40's array is one tile; on an ECP5 sums of two columns share a block RAM.
-            tile = (rows, cols) if device.family is Family.ICE40 else (4, max(2, share))
-            yield replace(
-                base, rows=rows, cols=cols, columns_per_requantizer=share, tile_rows=tile[0], tile_cols=tile[1]
-            )
+            yield with_shape(base, device.family, rows, cols, share)
+
+
+def with_shape(base: EngineConfig, family: Family, rows: int, cols: int, share: int) -> EngineConfig:
+    """Return an engine with another array, in tiles that suit a family; a requantiser serves ``share`` columns.
+
+    An iCE40's array is one tile; on an ECP5 sums of two columns share a block RAM.
+    """
+    tile = (rows, cols) if family is Family.ICE40 else (4, max(2, share))
+    return replace(base, rows=rows, cols=cols, columns_per_requantizer=share, tile_rows=tile[0], tile_cols=tile[1])

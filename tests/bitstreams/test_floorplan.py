@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from bitstreams.floorplan import OTHER, PARTS, part_of, read_floorplan
+from bitstreams.floorplan import LINK, OTHER, PARTS, count_parts, part_of, read_floorplan
 
 CELLS = {
     "engine.cluster0.array.sum_SB_LUT4_O_LC": ("ICESTORM_LC", "X1/Y2/lc0"),
@@ -36,6 +36,12 @@ def test_a_tile_belongs_to_the_part_with_most_of_its_tables(tmp_path):
         "sequencer and streams": 2,
         OTHER: 1,
     }
+
+
+def test_parts_are_counted_before_anything_is_placed(tmp_path):
+    counts = count_parts(placed(tmp_path, CELLS))
+    assert list(counts) == list(PARTS)
+    assert (counts["array"], counts["sequencer and streams"], counts[OTHER], counts[LINK]) == (2, 2, 2, 0)
 
 
 def test_an_ecp5_counts_from_the_top(tmp_path):

@@ -2,7 +2,6 @@ import pytest
 
 from hw.devices import ECP5_25, ECP5_85, HX8K, UP5K
 from hw.graph import load
-from hw.systolic.area import estimate_area
 from hw.systolic.compiler import CompileError, compile_network
 from hw.systolic.search import FULL, search
 from hw.systolic.shape import choose_config
@@ -32,21 +31,3 @@ def test_what_is_pinned_stays():
 def test_more_clusters_than_fit_are_refused_with_the_numbers():
     with pytest.raises(CompileError, match=r"16 x 16 cells take about \d+ of 24288 lookup tables"):
         search([load(DIGITS)], ECP5_25, rows=16, cols=16, clusters=9)
-
-
-@pytest.mark.parametrize(
-    ("network", "device", "measured"), [(DIGITS, UP5K, 5051), (DIGITS, ECP5_85, 6345), (MLP, HX8K, 3100)]
-)
-def test_the_estimate_is_within_an_eighth_of_what_was_placed(network, device, measured):
-    area = estimate_area(choose_config([load(network)], device), device)
-    assert abs(area.luts - measured) < measured / 8
-
-
-def test_an_engine_with_more_block_rams_than_the_device_is_refused_with_the_numbers():
-    with pytest.raises(CompileError, match=r"need 57 block RAMs \(2560 memory words of 64 bits\), iCE40HX8K has 32"):
-        choose_config([load(DIGITS)], HX8K)
-
-
-@pytest.mark.parametrize(("network", "device", "found"), [(MLP, HX8K, 32), (DIGITS, UP5K, 28), (DIGITS, ECP5_85, 26)])
-def test_a_boards_block_rams_are_those_that_synthesis_found(network, device, found):
-    assert estimate_area(choose_config([load(network)], device), device).block_rams == found
