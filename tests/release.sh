@@ -2,6 +2,8 @@
 # Builds the wheel, installs it into an empty environment and runs the digits demo from an empty folder.
 # PYTHON: the interpreter; RELEASE: the folder in which all of it happens.
 set -eu
+# pip takes a package that it sees on this path for an installed one.
+unset PYTHONPATH
 here=$(cd "$(dirname "$0")/.." && pwd)
 python=${PYTHON:-python3}
 work=${RELEASE:-$here/build/release}
@@ -22,7 +24,6 @@ echo "== an empty environment with $(basename "$wheel")"
 cp examples/digits.s3net "$work/empty/"
 cd "$work/empty"
 PATH="$work/venv/bin:$PATH"
-unset PYTHONPATH
 "$work/venv/bin/python" -c "import hw, sys; assert hw.__file__.startswith(sys.prefix), hw.__file__"
 for arguments in "check digits.s3net --board ulx3s_85f" "plan digits.s3net --board ulx3s_85f" "profile digits.s3net --data digits" \
     "core digits.s3net --bus axi --out core"; do
