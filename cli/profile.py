@@ -9,7 +9,8 @@ import typer
 from rich import box
 from rich.table import Table
 
-from cli.console import AsJson, answer, begin_answer, console, data_folder, fails_clearly
+from cli.console import AsJson, answer, begin_answer, console, fails_clearly
+from cli.images import read_images, test_images
 
 
 @fails_clearly
@@ -17,6 +18,10 @@ def run(
     network: Annotated[Path, typer.Argument(help="a .s3net file")],
     data: Annotated[str, typer.Option(help="data set whose test images are taken")] = "cifar10",
     samples: Annotated[int, typer.Option(min=1, help="number of images")] = 200,
+    images: Annotated[
+        list[str] | None,
+        typer.Option(help="your own: .npy of uint8 (n, channels, height, width), or a picture"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what real images make of a network's bits: ranges, clipping, dead channels, weights.
@@ -26,14 +31,14 @@ def run(
     begin_answer(as_json)
     from hw.graph import load
     from planner.profile import profile
-    from s3train.data import load_data
 
     graph = load(network)
-    images = load_data(data, data_folder()).test(0, samples)[0].numpy()
-    with console.status(f"running {len(images)} images"):
-        result = profile(graph, images)
+    stored = read_images(graph, images, samples)[0] if images else test_images(graph, data, samples)[0]
+    with console.status(f"running {len(stored)} images"):
+        result = profile(graph, stored[:samples])
     answer(as_json, **result.to_json())
-    console.print(f"{result.network} on {result.images} test images of {data}; values in real numbers:")
+    source = ", ".join(images) if images else f"{data}'s test set"
+    console.print(f"{result.network} on {result.images} images of {source}; values in real numbers:")
     tensors = Table(box=box.SIMPLE_HEAD)
     for column in ("tensor", "bits", "used", "range", "of", "zeros", "clipped", "dead"):
         tensors.add_column(column, justify="left" if column == "tensor" else "right", overflow="fold")

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.console import console, data_folder, fails_clearly
+from cli.console import console, fails_clearly
+from cli.images import read_images
 
 PROGRESS_FROM = 200
 """Images from which on progress is shown."""
@@ -41,7 +42,7 @@ def run(
     from hw.graph import load
 
     graph = load(network) if network is not None else None
-    pictures, names, labels = (None, [], None) if graph is None else _images(graph, images or [], samples)
+    pictures, names, labels = (None, [], None) if graph is None else read_images(graph, images or [], samples)
     from host.connect import connect
 
     with connect(port, baud=baud, timeout=timeout) as device:
@@ -105,66 +106,3 @@ def _softmax(logits: Any, exponent: int) -> Any:
 
     scaled = logits.astype(np.float64) * 2.0**-exponent
     return 1 / np.exp(scaled - scaled.max(axis=1, keepdims=True)).sum(axis=1)
-
-
-def _images(graph: Any, given: list[str], samples: int) -> tuple[Any, list[str], Any]:
-    """Return stored numbers (n, channels, height, width), a name for each, and the classes of a data set."""
-    import numpy as np
-
-    tensor = graph.tensor(graph.input)
-    if len(given) == 1 and not Path(given[0]).exists() and Path(given[0]).suffix == "":
-        from s3train.data import load_data
-
-        data = load_data(given[0], data_folder())
-        stored, classes = data.test(0, min(samples, data.test_count))
-        _fits(tensor, tuple(stored.shape[1:]), given[0])
-        return stored.numpy(), [f"{given[0]} {i}" for i in range(len(stored))], classes.numpy()
-    parts, names = [], []
-    for name in given:
-        part = _array(Path(name)) if Path(name).suffix == ".npy" else _picture(Path(name), tensor)
-        _fits(tensor, part.shape[1:], name)
-        if part.size and int(part.max()) > tensor.maximum:
-            raise ValueError(f"{name}: has the value {int(part.max())}, the network takes 0 to {tensor.maximum}")
-        parts.append(part)
-        names += [name] if len(part) == 1 else [f"{name} {i}" for i in range(len(part))]
-    return (np.concatenate(parts) if parts else None), names, None
-
-
-def _fits(tensor: Any, shape: tuple[int, ...], name: str) -> None:
-    if tuple(shape) != tensor.shape:
-        raise ValueError(f"{name}: an image of {tuple(shape)}, the network takes {tensor.shape}")
-
-
-def _array(path: Path) -> Any:
-    import numpy as np
-
-    try:
-        found = np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        raise
-    except (OSError, ValueError, EOFError) as error:
-        raise ValueError(f"{path}: not an array of numpy ({error})") from error
-    found = found[None] if getattr(found, "ndim", 0) == 3 else found
-    if getattr(found, "ndim", 0) != 4 or found.dtype != np.uint8:
-        raise ValueError(f"{path}: must be uint8 (images, channels, height, width) or one image of it")
-    return found
-
-
-def _picture(path: Path, tensor: Any) -> Any:
-    """Read a picture as it is stored: grey or colour, resized, its bytes scaled to the tensor's bits."""
-    import numpy as np
-    from PIL import Image, UnidentifiedImageError
-
-    if tensor.channels not in (1, 3) or tensor.zero_point:
-        raise ValueError(f"{path}: the network takes {tensor.shape} numbers, which no picture is; give a .npy file")
-    try:
-        with Image.open(path) as image:
-            mode = "L" if tensor.channels == 1 else "RGB"
-            pixels = np.asarray(image.convert(mode).resize((tensor.width, tensor.height)), np.uint8)
-    except FileNotFoundError:
-        raise
-    except (OSError, UnidentifiedImageError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path}: not a picture that can be read ({error})") from error
-    planes = pixels.reshape(tensor.height, tensor.width, tensor.channels).transpose(2, 0, 1)
-    # A network of fewer bits than a byte counts in its own steps: digits' pixels are 0 to 16.
-    return (planes.astype(np.uint16) >> 8 - tensor.bits).astype(np.uint8)[None]

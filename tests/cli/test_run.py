@@ -7,6 +7,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import host.connect
+from cli.images import read_images
 from cli.main import app
 from host.device import Device
 from host.transport import MemoryTransport
@@ -89,3 +90,14 @@ def test_what_is_wrong_is_told_in_a_sentence(board):
 
 def test_a_port_that_is_not_there_is_told(tmp_path):
     refused(run("--port", tmp_path / "tty"), "there is no such port")
+
+
+def test_a_picture_in_colour_is_taken_as_its_bytes(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    stored, names, classes = read_images(load("examples/resnet8.s3net"), [str(tmp_path / "a.png")], 1)
+    assert (stored[0] == pixels.transpose(2, 0, 1)).all() and classes is None and len(names) == 1
+    with pytest.raises(ValueError, match=r"b\.png: there is no such file"):
+        read_images(load("examples/resnet8.s3net"), [str(tmp_path / "b.png")], 1)
+    with pytest.raises(ValueError, match=r"digits: an image of \(1, 8, 8\), the network takes \(3, 32, 32\)"):
+        read_images(load("examples/resnet8.s3net"), ["digits"], 1)

@@ -79,7 +79,7 @@ def test_a_profile_of_nothing_is_refused():
         profile(DIGITS, IMAGES[:0])
 
 
-def test_the_verb_prints_all_of_it():
+def test_the_verb_prints_all_of_it(tmp_path):
     run = CliRunner().invoke
     arguments = ["profile", "examples/digits.s3net", "--data", "digits", "--samples", "20"]
     shown = run(app, arguments)
@@ -88,5 +88,8 @@ def test_the_verb_prints_all_of_it():
     )
     found = json.loads(run(app, [*arguments, "--json"]).output)
     assert found["images"] == 20 and len(found["tensors"]) == 8 and found["warnings"]
+    np.save(tmp_path / "mine.npy", IMAGES[:20])
+    own = ["profile", "examples/digits.s3net", "--images", str(tmp_path / "mine.npy"), "--json"]
+    assert json.loads(run(app, own).output) == json.loads(json.dumps(profile(DIGITS, IMAGES[:20]).to_json()))
     wrong = run(app, ["profile", "examples/digits.s3net", "--data", "cifar"])
     assert wrong.exit_code == 1 and "data set 'cifar' is unknown" in wrong.stderr
