@@ -97,7 +97,8 @@ def test_a_picture_in_colour_is_taken_as_its_bytes(tmp_path):
     Image.fromarray(pixels).save(tmp_path / "a.png")
     stored, names, classes = read_images(load("examples/resnet8.s3net"), [str(tmp_path / "a.png")], 1)
     assert (stored[0] == pixels.transpose(2, 0, 1)).all() and classes is None and len(names) == 1
-    with pytest.raises(ValueError, match=r"b\.png: there is no such file"):
-        read_images(load("examples/resnet8.s3net"), [str(tmp_path / "b.png")], 1)
+    for name in ("b.png", "b.npy"):
+        with pytest.raises(ValueError, match=rf"{name}: there is no such file"):
+            read_images(load("examples/resnet8.s3net"), [str(tmp_path / name)], 1)
     with pytest.raises(ValueError, match=r"digits: an image of \(1, 8, 8\), the network takes \(3, 32, 32\)"):
         read_images(load("examples/resnet8.s3net"), ["digits"], 1)
