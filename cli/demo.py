@@ -79,6 +79,9 @@ def _board(name: str, network: Any, reference: Any, training: str, out: Path) ->
     from bitstreams.boards import board_by_name
     from bitstreams.clock_choice import build_at_best_clock
     from hw.systolic.build import generate
+    from hw.whole_file import write_whole
+    from report.facts import collect
+    from report.page import write_report
     from sim.check import check_build
 
     board = board_by_name(name)
@@ -86,10 +89,13 @@ def _board(name: str, network: Any, reference: Any, training: str, out: Path) ->
     with console.status("") as status:
         status.update(f"{board.title}: compiling the simulation and running {len(reference.images)} images")
         comparison = check_build(build, reference.images, CACHE, torch_reference=reference.stored)
+        write_whole(build.folder / "simulation.json", json.dumps(comparison.to_json(), indent=2) + "\n")
         result = build_at_best_clock(board, build.compiled.config, out / name / "board", CACHE, report=status.update)
     console.print(
         f"   {board.title}: {comparison.equal} of {comparison.images} images equal, "
-        f"clocks {sorted(set(comparison.cycles))} (predicted {comparison.predicted_cycles})"
+        f"clocks {sorted(set(comparison.cycles))} (predicted {comparison.predicted_cycles}); "
+        f"report: {write_report(collect(build, board), build.folder)}",
+        soft_wrap=True,
     )
     return {"comparison": comparison, "result": result, "build": build}
 
