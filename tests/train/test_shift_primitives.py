@@ -8,8 +8,8 @@ from torch import nn
 from hw.devices import ECP5_85, UP5K
 from hw.graph import AddressShift as AddressShiftNode
 from hw.graph import ChannelShift as ChannelShiftNode
-from hw.systolic.compiler import compile_network
-from hw.systolic.shape import choose_config
+from hw.systolic.compiler import CompileError, compile_network
+from hw.systolic.shape import base_config, choose_config, fit_memory, fit_widths
 from s3train import TensorFormat
 from s3train.layers import AddressShift, ChannelShift, ShortcutShift
 from s3train.layers.shift_primitives import EIGHT_DIRECTIONS
@@ -102,7 +102,11 @@ def test_the_enhanced_one_mixes_its_groups_by_a_channel_shift():
     network = export(convert(build_model("enhanced_addressnet", (3, 32, 32), 10), image=SIGNED), SIGNED, (3, 32, 32))
     shifts = [node.shift for node in network.nodes if isinstance(node, ChannelShiftNode)]
     assert shifts == [16, 16, 32, 32, 64, 64]
-    assert compile_network(network, choose_config([network], ECP5_85)).predicted_cycles > 0
+    config = fit_memory([network], fit_widths([network], base_config([network], ECP5_85)), ECP5_85)
+    assert compile_network(network, config).predicted_cycles > 0
+    # It is the block RAMs that it is too large for.
+    with pytest.raises(CompileError, match=r"need 284 block RAMs \(17920 memory words of 64 bits\), LFE5U-85F has 208"):
+        choose_config([network], ECP5_85)
 
 
 def test_parameters_and_multiplications_of_addressnet():
