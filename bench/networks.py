@@ -39,8 +39,8 @@ def untrained(
 
     torch.manual_seed(0)
     image = TensorFormat(8, 128, 7)
-    model_ = build_model(model, shape, 10)
-    net = convert(model_, method, bits, image=image, activation_bits=activation_bits).train()
+    float_model = build_model(model, shape, 10)
+    net = convert(float_model, method, bits, image=image, activation_bits=activation_bits).train()
     optimizer = torch.optim.SGD(net.parameters(), 0.05)
     for _ in range(steps):
         x = (torch.randint(0, 256, (32, *shape)).float() - 128) / 128

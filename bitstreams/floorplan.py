@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 FORMAT = 1
+"""Version of ``floorplan.json``."""
 
 LINK = "link and boot"
+"""The part that brings networks and images, and is no part of the engine."""
 
 _PARTS = (
     (r"engine\.cluster\d+\.array\b", "array"),
@@ -64,10 +66,10 @@ def read_floorplan(netlist: Path) -> dict[str, Any]:
     total: Counter[str] = Counter()
     ice = False
     for name, cell in module["cells"].items():
-        place = _PLACE.match(cell["attributes"].get("NEXTPNR_BEL", ""))
-        if place is None:
+        bel = _PLACE.match(cell["attributes"].get("NEXTPNR_BEL", ""))
+        if bel is None:
             continue
-        x, y = int(place[1]), int(place[2])
+        x, y = int(bel[1]), int(bel[2])
         if _LOGIC.match(cell["type"]):
             part = part_of(name)
             ice = cell["type"] == "ICESTORM_LC"
@@ -75,10 +77,7 @@ def read_floorplan(netlist: Path) -> dict[str, Any]:
             tiles.setdefault((x, y), Counter())[part] += 1
         elif _MEMORY.match(cell["type"]):
             memories.append([x, y])
-    found = [
-        [x, y, counts.most_common(1)[0][0], counts.total()]
-        for (x, y), counts in sorted(tiles.items(), key=lambda t: t[0])
-    ]
+    found = [[*place, tiles[place].most_common(1)[0][0], tiles[place].total()] for place in sorted(tiles)]
     return {
         "format": FORMAT,
         "parts": {part: total[part] for part in PARTS},

@@ -18,7 +18,6 @@ from typing import Any
 from bitstreams import floorplan
 from bitstreams.board import Board
 from bitstreams.design import board_design
-from bitstreams.floorplan import count_parts, read_floorplan
 from bitstreams.stored import StoredNetwork
 from bitstreams.synthesis import synthesis_key, synthesise
 from bitstreams.toolchain import Toolchain, ToolError
@@ -150,7 +149,7 @@ def build_board(
             routed = f"seed{best}.{'asc' if pack == 'icepack' else 'config'}"
             tools.run(pack, [routed, name], work, f"{pack}.log")
             result = _result(board, reports, best, name)
-            (work / "floorplan.json").write_text(json.dumps(read_floorplan(work / _placed(best))) + "\n")
+            (work / "floorplan.json").write_text(json.dumps(floorplan.read_floorplan(work / _placed(best))) + "\n")
             for seed in seeds:
                 (work / _placed(seed)).unlink()
             (work / "result.json").write_text(json.dumps(result.to_json(), indent=2) + "\n")
@@ -194,7 +193,7 @@ def synthesise_board(
         ]  # fmt: skip
         tools.run(f"nextpnr-{board.device.family.value}", arguments, work, "pack.log")
         use = _utilisation(board, json.loads((work / "report.json").read_text()))
-        parts = count_parts(work / "packed.json")
+        parts = floorplan.count_parts(work / "packed.json")
     finally:
         tools.stop()
         shutil.rmtree(work, ignore_errors=True)

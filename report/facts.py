@@ -20,7 +20,18 @@ FORMAT = 1
 
 _PLACED = ("luts", "brams", "sprams", "dsps", "clock_mhz", "fmax_mhz")
 _FLOORPLAN = ("parts", "tiles", "memories", "y_up")
-_TRAINED = ("network", "model", "data", "method", "bits", "activation_bits", "seed", "accuracy", "epochs")
+_TRAINED = (
+    "network",
+    "model",
+    "data",
+    "method",
+    "bits",
+    "activation_bits",
+    "seed",
+    "accuracy",
+    "integer_accuracy",
+    "epochs",
+)
 _SIMULATED = ("images_checked", "images_equal", "values_compared", "cycles", "differences", "first_difference")
 
 

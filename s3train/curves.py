@@ -12,6 +12,7 @@ from hw.graph import Network, digest
 from s3train.runs import RunError, read_config, read_result
 
 FORMAT = 1
+"""Version of ``training.json``."""
 
 _CURVES = ("loss", "accuracy", "zeros", "sign_flips")
 

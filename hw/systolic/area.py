@@ -66,7 +66,8 @@ def count_parts(config: EngineConfig, family: Family) -> dict[str, float]:
     widths of the sequencer and the address generator; ``products`` and ``product_shifts`` are the cells' products (the
     latter once for every bit of the shift but the first), ``codes`` their weights, ``tree`` the adders between them,
     ``sums`` the accumulators. The others are parts of the requantisers: the columns' selection, factor, scale shift,
-    residual shift, maximum. ``small_rams`` are memories of tables.
+    residual shift, maximum. ``word`` is a memory word, ``argmax`` the logit that is compared, ``small_rams`` are the
+    memories made of tables.
     """
     cells = config.rows * config.cols
     units, share, bits = config.requantizers, config.columns_per_requantizer, config.activation_bits
