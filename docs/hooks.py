@@ -41,7 +41,19 @@ def systolic(rows):
         lines.append([r["board"], r["network"], r["cell"], array, accuracy, clocks, busy, f"{r['luts']:,}",
                       speed(r["fmax_mhz"]), f"{r['images_per_s']:,}" if r["images_per_s"] else "",
                       f"{r['images_equal']} of {r['images_checked']}"])  # fmt: skip
-    return table(head, lines)
+    return table(head, lines) + "\n\n" + shares(rows)
+
+
+def shares(rows):
+    """Return the shift-add engines' cells as shares of their rivals', as a table."""
+    lines = []
+    for rival in rows:
+        for r in rows:
+            alike = all(r[key] == rival[key] for key in ("board", "network", "rows", "cols", "clusters"))
+            if r["cell"] == "s3_3" != rival["cell"] and alike:
+                both = [f"{r[key] / rival[key]:.3f}" for key in ("luts", "engine_luts")]
+                lines.append([r["board"], r["network"], rival["cell"], *both])
+    return table(["board", "network", "rival", "share of the board's cells", "without link and boot"], lines)
 
 
 def boards(rows):

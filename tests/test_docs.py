@@ -38,6 +38,8 @@ def test_the_site_is_built_without_a_warning_and_has_the_benches_numbers(tmp_pat
     rows = json.loads(Path("bench/results/systolic.json").read_text())
     speeds = [f"{row['images_per_s']:,}" for row in rows if row["images_per_s"]]
     assert speeds and all(f">{speed}<" in results for speed in speeds)
+    ours, rival = (next(r for r in rows if r["case"] == f"icebreaker-resnet8-{cell}") for cell in ("s3_3", "int8_lut"))
+    assert f">{ours['engine_luts'] / rival['engine_luts']:.3f}<" in results
     reference = (tmp_path / "site" / "reference" / "index.html").read_text()
     assert "would build for a board" in reference and "fine_tune" in reference
 
