@@ -237,12 +237,10 @@ def table(rows: list[dict[str, Any]], console: Console) -> None:
 
 def shares(rows: list[dict[str, Any]], console: Console) -> None:
     """Print an engine's tables as shares of its rivals', with and without the board's link."""
-    for row in rows:
-        if row["cell"] != "s3_3" or "engine_luts" not in row:
-            continue
-        alike = ("board", "network", "rows", "cols", "clusters")
-        rivals = [r for r in rows if r["cell"] != "s3_3" and all(r[key] == row[key] for key in alike)]
-        for rival in rivals:
+    counted = [row for row in rows if "engine_luts" in row]
+    alike = ("board", "network", "rows", "cols", "clusters")
+    for row in (row for row in counted if row["cell"] == "s3_3"):
+        for rival in (r for r in counted if r["cell"] != "s3_3" and all(r[key] == row[key] for key in alike)):
             console.print(
                 f"{row['board']}, {row['network']}, {row['rows']} x {row['cols']} against {rival['cell']}: "
                 f"{row['luts'] / rival['luts']:.3f} of the board's tables, "

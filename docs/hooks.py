@@ -47,8 +47,9 @@ def systolic(rows):
 def shares(rows):
     """Return the shift-add engines' cells as shares of their rivals', as a table."""
     lines = []
-    for rival in rows:
-        for r in rows:
+    counted = [r for r in rows if "engine_luts" in r]
+    for rival in counted:
+        for r in counted:
             alike = all(r[key] == rival[key] for key in ("board", "network", "rows", "cols", "clusters"))
             if r["cell"] == "s3_3" != rival["cell"] and alike:
                 both = [f"{r[key] / rival[key]:.3f}" for key in ("luts", "engine_luts")]

@@ -129,10 +129,8 @@ class Assembler:
         steps = [step.weights for tile in tiles for step in tile.passes if step.weights is not None]
         new = {key: weights for weights in steps if (key := weights.tobytes()) not in self.encoded}
         if new:
-            words, count = (
-                weight_words(np.concatenate(list(new.values()), axis=1), self.config),
-                self.config.weight_words,
-            )
+            words = weight_words(np.concatenate(list(new.values()), axis=1), self.config)
+            count = self.config.weight_words
             self.encoded.update((key, words[i * count : (i + 1) * count]) for i, key in enumerate(new))
 
     def _layer(self, layer: LayerPlan, unique: dict[tuple[ChannelConstants, ...], int]) -> None:
