@@ -25,6 +25,7 @@ from cli.console import data_folder
 
 RESULTS = Path("bench/results/training.json")
 RUNS = Path("runs/training")
+NEIGHBOUR_EPOCHS = 10
 CHANGES: dict[str, dict[str, Any]] = {
     "default": {},
     "paper": {},
@@ -86,6 +87,18 @@ def jobs() -> Iterator[Job]:
     yield Job("resnet8", "cifar10", "s3", 3, 32, 30, 0, "paper")
     yield from runs("resnet8", "cifar10", 30, 0, ("s3", 2, 32), ("s3", 4, 32), ("s3", 5, 32))
     yield from runs("resnet8", "cifar10", 100, 0, real, ("s3", 3, 8))
+    yield from neighbours()
+
+
+def neighbours() -> Iterator[Job]:
+    """Yield the short runs that compare networks with one another (``bench/neighbours.py``)."""
+    # Name and seeds; what multiplies has no shift form.
+    networks = {"resnet8": 3}
+    for seed in range(3):
+        for model, seeds in networks.items():
+            if seed < seeds:
+                yield Job(model, "cifar10", "float", 32, 32, NEIGHBOUR_EPOCHS, seed)
+                yield Job(model, "cifar10", "s3", 3, 8, NEIGHBOUR_EPOCHS, seed)
 
 
 def run(job: Job) -> None:
