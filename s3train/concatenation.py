@@ -8,9 +8,9 @@ import torch
 from torch import fx
 
 from s3train.formats import UnsupportedModelError
-from s3train.layers import ActivationQuantizer, ShiftAveragePool2d, ShiftBlock
+from s3train.layers import ActivationQuantizer, ShiftAveragePool2d, ShiftBalance, ShiftBlock
 
-Quantizing = ShiftBlock | ShiftAveragePool2d
+Quantizing = ShiftBlock | ShiftAveragePool2d | ShiftBalance
 
 
 def is_concatenation(node: fx.Node) -> bool:

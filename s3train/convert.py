@@ -10,7 +10,8 @@ from torch import fx, nn
 
 from s3train.converter import WEIGHTED, Converter
 from s3train.formats import TensorFormat, UnsupportedModelError
-from s3train.layers import StoredView
+from s3train.layers import Balance, Operation, check_circular
+from s3train.layers.balance import ChannelMean
 from s3train.normal_form import normalise
 from s3train.register_method import register_weight_method
 
@@ -72,6 +73,10 @@ def convert(
     UnsupportedModelError
         Names the module that cannot be converted, and what is supported.
     """
+    try:
+        check_circular(model)
+    except ValueError as error:
+        raise UnsupportedModelError(str(error)) from error
     graph = trace(model)
     normalise(graph)
     return Converter(graph, method, bits, image, activation_bits, terms, skip, options, add_norms=add_norms).run()
@@ -97,4 +102,4 @@ class _Tracer(fx.Tracer):
     """Looks into everybody's modules, but not into those that are an operation."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, StoredView) or super().is_leaf_module(m, module_qualified_name)
+        return isinstance(m, Operation | Balance | ChannelMean) or super().is_leaf_module(m, module_qualified_name)

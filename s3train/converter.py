@@ -9,9 +9,10 @@ from torch import fx, nn
 
 from s3train.concatenation import Quantizing, is_concatenation, share_quantizer
 from s3train.formats import TensorFormat, UnsupportedModelError
-from s3train.layers import ShiftAveragePool2d, ShiftBlock, ShiftLogits, StoredView
+from s3train.layers import Operation, ShiftAveragePool2d, ShiftBalance, ShiftBlock, ShiftLogits
 from s3train.layers.shift_block import FormatSource
 from s3train.normal_form import ADDITIONS
+from s3train.operations import OPERATIONS
 from s3train.pools import AVERAGE_POOLS, MAX_POOLS, average_window, check_max_pool
 from s3train.register_method import register_weight_method
 
@@ -19,12 +20,13 @@ WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.Linear)
 """Layers that get a method's weights."""
 
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
-_PASSING = (nn.Flatten, nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, StoredView, *MAX_POOLS)
+_PASSING = (nn.Flatten, nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, *MAX_POOLS)
 """Layers that change no stored number, or choose among them."""
 
 _SUPPORTED = (
     "Conv1d, Conv2d, Linear, BatchNorm1d, BatchNorm2d, ReLU, MaxPool, AvgPool, AdaptiveAvgPool(1), Flatten, Identity, "
-    "Dropout, ChannelShift, AddressShift, additions of two branches and concatenations of channels"
+    "Dropout, ChannelShift, AddressShift, Polyphase, CircularMaxPool, ShiftAndBalance, Tanh behind a batch norm, "
+    "additions of two branches and concatenations of channels"
 )
 
 
@@ -104,6 +106,8 @@ class Converter:
                 self._logits(node)
             else:
                 self._block(node)
+        elif self._is(node, (Operation, *OPERATIONS)):
+            self._operation(node)
         else:
             self._passing(node)
 
@@ -130,8 +134,10 @@ class Converter:
         if not isinstance(layer, nn.Linear):
             if any(d != 1 for d in layer.dilation):
                 raise UnsupportedModelError(f"{name}: dilation {layer.dilation}, supported is 1")
-            if layer.padding_mode != "zeros":
-                raise UnsupportedModelError(f"{name}: padding mode {layer.padding_mode!r}, supported is 'zeros'")
+            if layer.padding_mode not in ("zeros", "circular"):
+                raise UnsupportedModelError(
+                    f"{name}: padding mode {layer.padding_mode!r}, supported are 'zeros' and 'circular'"
+                )
             if isinstance(layer.padding, str):
                 raise UnsupportedModelError(f"{name}: padding {layer.padding!r}, supported are numbers")
         layer.bias = None
@@ -248,6 +254,34 @@ class Converter:
             new = self.graph.graph.call_module(name, (source,))
         node.replace_all_uses_with(new)
         self.done.update((node, new))
+
+    def _operation(self, node: fx.Node) -> None:
+        """Take over a layer that is an operation of the integer network, or becomes one."""
+        name = str(node.target)
+        sources = [arg for arg in (*node.args, *node.kwargs.values()) if isinstance(arg, fx.Node)]
+        for source in sources:
+            if source not in self.formats:
+                raise UnsupportedModelError(f"{name}: reads {source.name}, which is no layer's output")
+        chain, module = [node], self.modules[name]
+        if not isinstance(module, Operation):
+            user = self._user(node)
+            rectified = user is not None and self._is(user, (nn.ReLU,))
+            quantizing = [part for source in sources for part in self.quantizing.get(source, [])]
+            operation, joined = OPERATIONS[type(module)](name, module, quantizing, self.activation_bits, rectified)
+            chain += [user] if user is not None and joined else []
+            self.graph.add_submodule(name, operation)
+            self.modules[name] = module = operation
+        formats = [self.formats[source] for source in sources]
+        module.check(name, [form() for form in formats])
+        if len(chain) > 1:
+            chain[1].replace_all_uses_with(node)
+            self.graph.graph.erase_node(chain[1])
+            self.replacement[chain[1]] = node
+        self.done.update(chain)
+        self.formats[node] = lambda: module.format([form() for form in formats])
+        kept = type(module).format is Operation.format
+        own: list[Quantizing] = [module] if isinstance(module, ShiftBalance) else []
+        self.quantizing[node] = self.quantizing.get(sources[0], []) if kept else own
 
     def _passing(self, node: fx.Node) -> None:
         """Layers without weights."""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.fx.experimental.optimization import fuse
 from torch.nn import functional
 
+from s3train.convert import trace
 from s3train.feature_distillation import Features, feature_distance, watch_features
 from s3train.recipe import Recipe
 
@@ -94,5 +95,6 @@ def class_distance(logits: Tensor, wanted: Tensor, temperature: float) -> Tensor
 
 def _for_answers(teacher: nn.Module) -> nn.Module:
     """Return a float model for evaluation only, its batch norms folded into its convolutions."""
-    fused: nn.Module = fuse(teacher.eval()).requires_grad_(False)
+    # Traced by our own tracer, which takes our layers as they are.
+    fused: nn.Module = fuse(trace(teacher.eval()), no_trace=True).requires_grad_(False)
     return fused

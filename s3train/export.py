@@ -23,7 +23,7 @@ from hw.graph import (
 )
 from s3train.concatenation import is_concatenation
 from s3train.formats import TensorFormat, UnsupportedModelError
-from s3train.layers import ShiftAveragePool2d, ShiftBlock, ShiftLogits, StoredView
+from s3train.layers import Operation, ShiftAveragePool2d, ShiftBlock, ShiftLogits
 from s3train.layers.shift_block import integer_weight
 from s3train.pools import pool_size
 from s3train.reparam import method_of
@@ -82,7 +82,8 @@ class _Exporter:
             self.stored[node] = self._concatenation(node)
             return
         module = self.model.get_submodule(str(node.target)) if node.op == "call_module" else None
-        inputs = [self.stored[a] for a in node.args if isinstance(a, fx.Node)]
+        given = (*node.args, *node.kwargs.values())
+        inputs = [self.stored[a] for a in given if isinstance(a, fx.Node)]
         source = inputs[0]
         match module:
             case ShiftBlock():
@@ -97,8 +98,8 @@ class _Exporter:
                 )
             case ShiftAveragePool2d():
                 self.stored[node] = self._average(node.name, module, source)
-            case StoredView():
-                self.stored[node] = self._view(node.name, module, source)
+            case Operation():
+                self.stored[node] = self._operation(node.name, module, inputs)
             case nn.MaxPool1d() | nn.MaxPool2d():
                 self.stored[node] = self._max(node.name, module, source)
             case _:
@@ -133,6 +134,7 @@ class _Exporter:
             stride, groups = (layer.stride[0], layer.stride[1]), layer.groups
             padding = Padding(top, top, left, left)
         kh, kw = weight.shape[2:]
+        circular = not isinstance(layer, nn.Linear) and layer.padding_mode == "circular"
         height = (source.height + padding.top + padding.bottom - kh) // stride[0] + 1
         width = (source.width + padding.left + padding.right - kw) // stride[1] + 1
         output = self._tensor(f"{name}.out", (len(weight), height, width), block.quantizer.format)
@@ -149,7 +151,7 @@ class _Exporter:
                 stride,
                 padding,
                 groups,
-                False,
+                circular,
                 rescale,
                 residual,
             )
@@ -166,10 +168,11 @@ class _Exporter:
         self.nodes.append(AveragePool(name, source.name, output.name, window, window, Padding(), rescale))
         return output
 
-    def _view(self, name: str, view: StoredView, source: Tensor) -> Tensor:
-        fmt = TensorFormat(source.bits, source.zero_point, source.exponent)
-        output = self._tensor(f"{name}.out", source.shape, fmt)
-        self.nodes.append(view.node(name, source.name, output.name))
+    def _operation(self, name: str, operation: Operation, sources: list[Tensor]) -> Tensor:
+        formats = [TensorFormat(source.bits, source.zero_point, source.exponent) for source in sources]
+        shape = operation.shape([source.shape for source in sources])
+        output = self._tensor(f"{name}.out", shape, operation.format(formats))
+        self.nodes.append(operation.node(name, sources, output.name))
         return output
 
     def _max(self, name: str, pool: nn.Module, source: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from s3train.concatenation import is_concatenation
 from s3train.formats import TensorFormat, UnsupportedModelError
-from s3train.layers import ShiftAveragePool2d, ShiftBlock, ShiftLogits, StoredView
+from s3train.layers import Operation, ShiftAveragePool2d, ShiftBlock, ShiftLogits
 from s3train.layers.shift_block import IntegerLayer, integer_weight
 from s3train.pools import MAX_POOLS, pool_size
 
@@ -65,31 +65,34 @@ class IntegerModel:
             Under the name of each graph node its stored numbers, int64; the logits under the last one's.
         """
         values: dict[fx.Node, Tensor] = {}
-        zeros: dict[fx.Node, int] = {}
+        formats: dict[fx.Node, TensorFormat] = {}
         named: dict[str, Tensor] = {}
         for node in self.model.graph.nodes:
             if node.op == "placeholder":
-                values[node], zeros[node] = images.long(), self.image.zero_point
+                values[node], formats[node] = images.long(), self.image
             elif node.op == "output":
                 break
             else:
-                given = node.args[0] if is_concatenation(node) else node.args
+                given = node.args[0] if is_concatenation(node) else (*node.args, *node.kwargs.values())
                 inputs = [a for a in given if isinstance(a, fx.Node)]
-                values[node] = self._step(node, [values[a] for a in inputs], zeros[inputs[0]])
-                zeros[node] = self._zero_point(node, zeros[inputs[0]])
+                before = [formats[a] for a in inputs]
+                values[node] = self._step(node, [values[a] for a in inputs], before)
+                formats[node] = self._format(node, before)
                 named[node.name] = values[node]
         return named
 
-    def _zero_point(self, node: fx.Node, before: int) -> int:
-        """Return the zero point of a node's stored numbers; ``before`` is its input's."""
+    def _format(self, node: fx.Node, before: list[TensorFormat]) -> TensorFormat:
+        """Return the format of a node's stored numbers; ``before`` are its inputs'."""
         module = self.model.get_submodule(str(node.target)) if node.op == "call_module" else None
+        if isinstance(module, Operation):
+            return module.format(before)
         if not isinstance(module, ShiftBlock | ShiftAveragePool2d):
-            return before
+            return before[0]
         # The last of a layer's integers is the format of what it stores.
-        zero_point: int = self.layers[str(node.target)][-1].zero_point
-        return zero_point
+        stored: TensorFormat = self.layers[str(node.target)][-1]
+        return stored
 
-    def _step(self, node: fx.Node, inputs: list[Tensor], zero_point: int) -> Tensor:
+    def _step(self, node: fx.Node, inputs: list[Tensor], formats: list[TensorFormat]) -> Tensor:
         module = self.model.get_submodule(str(node.target)) if node.op == "call_module" else None
         x = inputs[0]
         if isinstance(module, ShiftBlock):
@@ -105,8 +108,8 @@ class IntegerModel:
             return pooled if x.ndim == 4 else pooled.squeeze(2)
         if isinstance(module, MAX_POOLS):
             return _max_pool(module, x) if x.ndim == 4 else _max_pool(module, x[:, :, None]).squeeze(2)
-        if isinstance(module, StoredView):
-            return module.move(x, zero_point)
+        if isinstance(module, Operation):
+            return module.integers(inputs, formats)
         if isinstance(module, nn.Identity | nn.Dropout | nn.Dropout1d | nn.Dropout2d):
             return x
         if is_concatenation(node):
@@ -123,9 +126,12 @@ def _pair(value: Any) -> tuple[int, int]:
     return (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
 
 
-def _windows(x: Tensor, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int]) -> Tensor:
-    """Return (images, channels, out_height, out_width, kh, kw); 0 outside the map."""
-    padded = functional.pad(x, (padding[1], padding[1], padding[0], padding[0]))
+def _windows(
+    x: Tensor, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int], *, circular: bool = False
+) -> Tensor:
+    """Return (images, channels, out_height, out_width, kh, kw); 0 outside the map, or its other end."""
+    mode = "circular" if circular else "constant"
+    padded = functional.pad(x, (padding[1], padding[1], padding[0], padding[0]), mode=mode)
     return padded.unfold(2, kernel[0], stride[0]).unfold(3, kernel[1], stride[1])
 
 
@@ -135,10 +141,12 @@ def _block(layer: nn.Module, integers: IntegerLayer, x: Tensor, r: Tensor | None
         acc = x @ weight.flatten(1).T
     elif isinstance(layer, nn.Conv1d):
         acc = _convolution(
-            x[:, :, None], weight, (1, layer.stride[0]), (0, int(layer.padding[0])), layer.groups
-        ).squeeze(2)
+            x[:, :, None], weight, (1, layer.stride[0]), (0, int(layer.padding[0])), layer.groups,
+            circular=layer.padding_mode == "circular",
+        ).squeeze(2)  # fmt: skip
     elif isinstance(layer, nn.Conv2d):
-        acc = _convolution(x, weight, _pair(layer.stride), _pair(layer.padding), layer.groups)
+        circular = layer.padding_mode == "circular"
+        acc = _convolution(x, weight, _pair(layer.stride), _pair(layer.padding), layer.groups, circular=circular)
     else:
         raise UnsupportedModelError(f"{type(layer).__name__} has no integer form")
     shape = (1, -1) + (1,) * (acc.ndim - 2)
@@ -149,8 +157,10 @@ def _block(layer: nn.Module, integers: IntegerLayer, x: Tensor, r: Tensor | None
     return ((total >> s) + output.zero_point).clamp(0, output.maximum)
 
 
-def _convolution(x: Tensor, weight: Tensor, stride: tuple[int, int], padding: tuple[int, int], groups: int) -> Tensor:
-    view = _windows(x, (weight.shape[2], weight.shape[3]), stride, padding)
+def _convolution(
+    x: Tensor, weight: Tensor, stride: tuple[int, int], padding: tuple[int, int], groups: int, *, circular: bool
+) -> Tensor:
+    view = _windows(x, (weight.shape[2], weight.shape[3]), stride, padding, circular=circular)
     images, _, height, width = view.shape[:4]
     columns = view.permute(0, 2, 3, 1, 4, 5).reshape(images * height * width, groups, -1)
     filters = weight.reshape(groups, len(weight) // groups, -1)

@@ -114,7 +114,7 @@ class TrainingModule(lightning.LightningModule):
             if isinstance(module, ShiftBlock):
                 module.hardness = hardness
             if isinstance(module, ActivationQuantizer):
-                module.latent_exponent.requires_grad_(done < 1 - self.recipe.freeze)
+                module.latent_exponent.requires_grad_(module.learned and done < 1 - self.recipe.freeze)
 
     def on_train_epoch_end(self) -> None:
         """Log the shares of zeros and of signs that changed since the start, in all and for every layer."""

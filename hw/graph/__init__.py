@@ -8,6 +8,7 @@ from hw.graph.ops import (
     Add,
     AddressShift,
     AveragePool,
+    Balance,
     ChannelShift,
     Concatenation,
     Convolution,
@@ -15,18 +16,23 @@ from hw.graph.ops import (
     MaxPool,
     Node,
     Padding,
+    Polyphase,
+    Table,
 )
 from hw.graph.ops.address_shift import MAX_OFFSET
+from hw.graph.ops.polyphase import PHASES
 from hw.graph.rescale import Rescale
 from hw.graph.tensor import Tensor
 
 __all__ = [
     "MAX_OFFSET",
+    "PHASES",
     "Add",
     "AddressShift",
     "Alphabet",
     "AlphabetKind",
     "AveragePool",
+    "Balance",
     "ChannelShift",
     "Concatenation",
     "Convolution",
@@ -36,7 +42,9 @@ __all__ = [
     "NetworkError",
     "Node",
     "Padding",
+    "Polyphase",
     "Rescale",
+    "Table",
     "Tensor",
     "digest",
     "load",

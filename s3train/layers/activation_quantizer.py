@@ -50,18 +50,22 @@ class ActivationQuantizer(nn.Module):
         2 to 8.
     signed : bool
         ``z = 2^(bits-1)`` instead of 0 (a ReLU is the clamp at 0 of an unsigned tensor).
+    exponent : int or None
+        ``f`` instead of a learned one.
     """
 
     initialized: Tensor
 
-    def __init__(self, bits: int = 8, *, signed: bool = False) -> None:
+    def __init__(self, bits: int = 8, *, signed: bool = False, exponent: int | None = None) -> None:
         super().__init__()
         if not 2 <= bits <= 8:
             raise ValueError(f"activations have 2 to 8 bits, got {bits}")
         self.bits = bits
         self.signed = signed
-        self.latent_exponent = nn.Parameter(torch.tensor(float(bits - 2)))
-        self.register_buffer("initialized", torch.tensor(False))
+        self.learned = exponent is None
+        start = float(bits - 2 if exponent is None else exponent)
+        self.latent_exponent = nn.Parameter(torch.tensor(start), requires_grad=self.learned)
+        self.register_buffer("initialized", torch.tensor(not self.learned))
 
     @property
     def format(self) -> TensorFormat:

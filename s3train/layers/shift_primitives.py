@@ -41,9 +41,9 @@ class ChannelShift(StoredView):
             raise ValueError(f"a channel shift of {self.shift} needs more channels than the map's {x.shape[1]}")
         return torch.cat((x[:, self.shift :], x[:, : self.shift]), 1)
 
-    def node(self, name: str, source: str, output: str) -> graph.Node:
+    def node(self, name: str, sources: Sequence[graph.Tensor], output: str) -> graph.Node:
         """Return the operation of the integer network."""
-        return graph.ChannelShift(name, source, output, self.shift)
+        return graph.ChannelShift(name, sources[0].name, output, self.shift)
 
     def extra_repr(self) -> str:
         """Return the parameters for ``print``."""
@@ -59,6 +59,8 @@ class AddressShift(StoredView):
     ----------
     offsets : sequence of (int, int)
         ``(dy, dx)`` of every group of channels, in their order. The channels must divide by their number.
+    circular : bool
+        The map wraps around instead of zeros.
 
     Raises
     ------
@@ -66,8 +68,9 @@ class AddressShift(StoredView):
         If there is no offset or one of more than 7 pixels, or at the first call if the channels do not divide.
     """
 
-    def __init__(self, offsets: Sequence[tuple[int, int]] = EIGHT_DIRECTIONS) -> None:
+    def __init__(self, offsets: Sequence[tuple[int, int]] = EIGHT_DIRECTIONS, *, circular: bool = False) -> None:
         super().__init__()
+        self.circular = circular
         self.offsets = tuple((int(dy), int(dx)) for dy, dx in offsets)
         if not self.offsets:
             raise ValueError("an address shift needs an offset")
@@ -76,11 +79,17 @@ class AddressShift(StoredView):
                 raise ValueError(f"an address shift of ({dy}, {dx}) pixels, supported are up to {graph.MAX_OFFSET}")
 
     def move(self, x: Tensor, outside: int) -> Tensor:
-        """Return the moved map: a slice of the padded one for every group."""
+        """Return the moved map: a slice of the padded one for every group, or the group rolled around."""
         _, channels, height, width = x.shape
         groups = len(self.offsets)
         if channels % groups:
             raise ValueError(f"an address shift of {groups} groups cannot move a map of {channels} channels")
+        if self.circular:
+            rolled = [
+                torch.roll(part, (-dy, -dx), (2, 3))
+                for part, (dy, dx) in zip(x.chunk(groups, 1), self.offsets, strict=True)
+            ]
+            return torch.cat(rolled, 1)
         reach = max(abs(number) for offset in self.offsets for number in offset)
         padded = functional.pad(x, (reach,) * 4, value=outside)
         size = channels // groups
@@ -90,9 +99,9 @@ class AddressShift(StoredView):
         ]
         return torch.cat(parts, 1)
 
-    def node(self, name: str, source: str, output: str) -> graph.Node:
+    def node(self, name: str, sources: Sequence[graph.Tensor], output: str) -> graph.Node:
         """Return the operation of the integer network."""
-        return graph.AddressShift(name, source, output, self.offsets)
+        return graph.AddressShift(name, sources[0].name, output, self.offsets, self.circular)
 
     def extra_repr(self) -> str:
         """Return the parameters for ``print``."""

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from collections.abc import Sequence
 
-from hw.graph import Node
+from torch import Tensor
+
+from s3train.formats import TensorFormat
+from s3train.layers.operation import Operation
 
 
-class StoredView(nn.Module):
-    """A layer whose output has its input's numbers, shape and format, in other places.
-
-    Converting, exporting and the integer reference know this class only: another such layer is a subclass, and an
-    operation of the integer network.
-    """
+class StoredView(Operation):
+    """An operation whose output has its input's numbers, shape and format, in other places."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the moved map (images, channels, height, width); 0 comes from outside."""
         return self.move(x, 0)
 
+    def integers(self, inputs: Sequence[Tensor], formats: Sequence[TensorFormat]) -> Tensor:
+        """Return the moved map of stored numbers; the zero point comes from outside."""
+        return self.move(inputs[0], formats[0].zero_point)
+
     def move(self, x: Tensor, outside: int) -> Tensor:
         """Return the moved map, of real or of stored numbers; ``outside`` is what comes from outside of the map."""
-        raise NotImplementedError
-
-    def node(self, name: str, source: str, output: str) -> Node:
-        """Return the operation of the integer network."""
         raise NotImplementedError

@@ -8,14 +8,17 @@ from functools import partial
 from torch import nn
 
 from s3train.models.addressnet import AddressNet
+from s3train.models.attention_block import balanced_block, excited_block
 from s3train.models.autoencoder import Autoencoder
 from s3train.models.cifar_resnet import CifarResNet
 from s3train.models.count import Count, count
 from s3train.models.imagenet_resnet import ImageNetResNet
+from s3train.models.invariant_addressnet import InvariantAddressNet
 from s3train.models.lenet import LeNet5
 from s3train.models.mlp import MLP
+from s3train.models.polyphase_block import PolyphaseBlock
 from s3train.models.separable import DSCNN, MobileNetV1
-from s3train.models.small_resnet import SmallResNet
+from s3train.models.small_resnet import ResidualBlock, SmallResNet
 
 __all__ = ["MODELS", "Count", "build_model", "count"]
 
@@ -24,6 +27,12 @@ MODELS: dict[str, Callable[[tuple[int, int, int], int], nn.Module]] = {
     "small_resnet": SmallResNet,
     "resnet8": partial(CifarResNet, blocks=1),
     "resnet20": partial(CifarResNet, blocks=3),
+    "resnet8_aps": partial(CifarResNet, block=PolyphaseBlock, padding_mode="circular"),
+    "resnet8_strided": partial(
+        CifarResNet, block=partial(ResidualBlock, padding_mode="circular"), padding_mode="circular"
+    ),
+    "resnet8_sb": partial(CifarResNet, block=balanced_block),
+    "resnet8_se": partial(CifarResNet, block=excited_block),
     "resnet18": ImageNetResNet,
     "resnet50": partial(ImageNetResNet, blocks=(3, 4, 6, 3), bottleneck=True),
     "lenet5": LeNet5,
@@ -33,6 +42,7 @@ MODELS: dict[str, Callable[[tuple[int, int, int], int], nn.Module]] = {
     "addressnet": AddressNet,
     "addressnet_small": partial(AddressNet, width=24),
     "enhanced_addressnet": partial(AddressNet, width=64, groups=2),
+    "invariant_addressnet": InvariantAddressNet,
 }
 """Every model by its name: called with the shape of an image and the number of classes."""
 

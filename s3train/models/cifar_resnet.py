@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Literal
+
 from torch import Tensor, nn
 
+from s3train.layers.polyphase import Polyphase, check_circular, check_sides
 from s3train.models.small_resnet import ResidualBlock
 
 
@@ -24,6 +28,10 @@ class CifarResNet(nn.Module):
         Residual blocks in a stage.
     widths : (int, int, int)
         Channels of the stages.
+    block : callable
+        Makes a residual block of channels in, channels out and stride.
+    padding_mode : str
+        ``"zeros"`` or ``"circular"``, of the stem.
     """
 
     def __init__(
@@ -32,21 +40,27 @@ class CifarResNet(nn.Module):
         classes: int,
         blocks: int = 1,
         widths: tuple[int, int, int] = (16, 32, 64),
+        *,
+        block: Callable[[int, int, int], nn.Module] = ResidualBlock,
+        padding_mode: Literal["zeros", "circular"] = "zeros",
     ) -> None:
         super().__init__()
-        self.stem = nn.Conv2d(shape[0], widths[0], 3, 1, 1, bias=False)
+        self.stem = nn.Conv2d(shape[0], widths[0], 3, 1, 1, bias=False, padding_mode=padding_mode)
         self.bn = nn.BatchNorm2d(widths[0])
         self.relu = nn.ReLU()
         stages = []
         channels = widths[0]
         for stage, width in enumerate(widths):
-            for block in range(blocks):
-                stages.append(ResidualBlock(channels, width, 2 if stage and not block else 1))
+            for index in range(blocks):
+                stages.append(block(channels, width, 2 if stage and not index else 1))
                 channels = width
         self.stages = nn.Sequential(*stages)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
         self.classifier = nn.Linear(channels, classes)
+        check_circular(self)
+        if any(isinstance(layer, Polyphase) for layer in self.modules()):
+            check_sides(shape, 2)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits (images, classes)."""

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from torch import Tensor, nn
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions and a shortcut, which is a 1x1 convolution where the shape changes."""
+    """Two 3x3 convolutions and a shortcut, which is a 1x1 convolution where the shape changes.
 
-    def __init__(self, channels: int, out: int, stride: int) -> None:
+    Parameters
+    ----------
+    channels, out : int
+        Channels in and out.
+    stride : int
+        Of the first convolution and the shortcut.
+    padding_mode : str
+        ``"zeros"``, or ``"circular"``: the map wraps around.
+    """
+
+    def __init__(
+        self, channels: int, out: int, stride: int, padding_mode: Literal["zeros", "circular"] = "zeros"
+    ) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(channels, out, 3, stride, 1, bias=False)
+        self.conv1 = nn.Conv2d(channels, out, 3, stride, 1, bias=False, padding_mode=padding_mode)
         self.bn1 = nn.BatchNorm2d(out)
-        self.conv2 = nn.Conv2d(out, out, 3, 1, 1, bias=False)
+        self.conv2 = nn.Conv2d(out, out, 3, 1, 1, bias=False, padding_mode=padding_mode)
         self.bn2 = nn.BatchNorm2d(out)
         self.relu = nn.ReLU()
         self.shortcut: nn.Module = nn.Identity()

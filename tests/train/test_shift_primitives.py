@@ -43,7 +43,7 @@ def test_torch_and_the_integer_network_move_the_same(outside):
     x = rng.integers(0, 256, (3, 16, 5, 4)).astype(np.uint8)
     tensor = Tensor("x", 16, 5, 4, 8, outside, 0)
     for layer in (ChannelShift(5), AddressShift(), AddressShift(((7, 0), (-3, 2), (0, -7), (4, 4)))):
-        node = layer.node("n", "x", "y")
+        node = layer.node("n", [tensor], "y")
         want = layer.move(torch.from_numpy(x).long(), outside).numpy()
         assert np.array_equal(node.run({"x": x}, {"x": tensor, "y": tensor}), want)
 

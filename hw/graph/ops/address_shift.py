@@ -26,12 +26,15 @@ class AddressShift:
     ----------
     offsets : tuple of (int, int)
         ``(dy, dx)`` of every group, in the order of channels; groups are of one size.
+    circular : bool
+        The map wraps around instead.
     """
 
     name: str
     input: str
     output: str
     offsets: tuple[tuple[int, int], ...]
+    circular: bool = False
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -60,14 +63,16 @@ class AddressShift:
     def to_fields(self) -> tuple[dict[str, Any], Arrays]:
         """Return the fields and arrays of a file."""
         flat = [number for offset in self.offsets for number in offset]
-        return {"input": self.input, "output": self.output, "groups": len(self.offsets), "offsets": flat}, {}
+        fields = {"input": self.input, "output": self.output, "groups": len(self.offsets), "offsets": flat}
+        return fields | ({"circular": True} if self.circular else {}), {}
 
     @classmethod
     def from_fields(cls, name: str, fields: Fields) -> AddressShift:
         """Return the node of a file's fields."""
         source, output, groups = fields.take("input", str), fields.take("output", str), fields.take("groups", int)
         flat = fields.integers("offsets", 2 * groups)
-        return cls(name, source, output, tuple(zip(flat[::2], flat[1::2], strict=True)))
+        offsets = tuple(zip(flat[::2], flat[1::2], strict=True))
+        return cls(name, source, output, offsets, fields.flag("circular"))
 
     def work(self, tensors: Tensors) -> int:
         """Return the elements that are moved for an image."""
@@ -80,6 +85,9 @@ class AddressShift:
         size = x.shape[1] // len(self.offsets)
         for g, (dy, dx) in enumerate(self.offsets):
             channels = slice(g * size, (g + 1) * size)
+            if self.circular:
+                result[:, channels] = np.roll(x[:, channels], (-dy, -dx), axis=(2, 3))
+                continue
             to_y, from_y = _overlap(dy, x.shape[2])
             to_x, from_x = _overlap(dx, x.shape[3])
             result[:, channels, to_y, to_x] = x[:, channels, from_y, from_x]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hw.graph.alphabet import Alphabet
 from hw.graph.errors import need
 from hw.graph.ops.fields import Arrays, Fields, padding_field, rescale_arrays, weight_fields
-from hw.graph.ops.window import Padding, Tensors, Values, blocks, check_window, lookup, windows
+from hw.graph.ops.window import Padding, Tensors, Values, blocks, check_window, check_wrap, lookup, windows
 from hw.graph.rescale import Rescale
 from hw.graph.tensor import MAX_WEIGHTS
 
@@ -71,11 +71,7 @@ class Convolution:
         need(out == output.channels, f"node {self.name!r}: {out} filters for {output.channels} output channels")
         check_window(self.name, (kh, kw), self.stride, self.padding, source, output)
         if self.circular:
-            pad = self.padding
-            need(
-                max(pad.top, pad.bottom) <= source.height and max(pad.left, pad.right) <= source.width,
-                f"node {self.name!r}: circular padding wider than the map",
-            )
+            check_wrap(self.name, self.padding, source)
         self.rescale.validate(self.name, out, residual=self.residual is not None)
         other = (0, 0)
         if self.residual is not None:

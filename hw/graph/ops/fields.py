@@ -53,6 +53,10 @@ class Fields:
         need(good, f"{self.where}: field {name} has the wrong type")
         return value
 
+    def flag(self, name: str) -> bool:
+        """Return a boolean that is written down only where it is true."""
+        return bool(self.take(name, bool)) if name in self.left else False
+
     def integers(self, name: str, count: int) -> tuple[int, ...]:
         """Return a list of ``count`` 32-bit integers."""
         value = self.take(name, list)

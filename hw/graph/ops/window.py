@@ -54,6 +54,19 @@ def check_window(
     need(padded <= 4 * MAX_ELEMENTS, f"node {node!r}: the padded map has more than {4 * MAX_ELEMENTS} elements")
 
 
+def check_wrap(node: str, padding: Padding, source: Tensor) -> None:
+    """Raise ``NetworkError`` if a circular padding is wider than the map."""
+    need(
+        max(padding.top, padding.bottom) <= source.height and max(padding.left, padding.right) <= source.width,
+        f"node {node!r}: circular padding wider than the map",
+    )
+
+
+def wrapped(x: NDArray[np.int64], padding: Padding) -> NDArray[np.int64]:
+    """Return maps (images, channels, height, width) with a border that is the other end of the map."""
+    return np.pad(x, ((0, 0), (0, 0), (padding.top, padding.bottom), (padding.left, padding.right)), mode="wrap")
+
+
 def blocks(height: int, width: int, elements: int) -> Iterator[tuple[slice, slice]]:
     """Yield (rows, columns) that cover a map in parts whose windows, of ``elements`` each, take little memory."""
     columns = max(1, min(width, BLOCK // elements))
@@ -74,7 +87,7 @@ def windows(
 ) -> NDArray[np.int64]:
     """Return (images, channels, out_height, out_width, kh, kw) windows of maps (images, channels, height, width)."""
     pads = ((0, 0), (0, 0), (padding.top, padding.bottom), (padding.left, padding.right))
-    padded = np.pad(x, pads, mode="wrap") if circular else np.pad(x, pads, constant_values=outside)
+    padded = wrapped(x, padding) if circular else np.pad(x, pads, constant_values=outside)
     view = sliding_window_view(padded, kernel, axis=(2, 3))
     return view[:, :, :: stride[0], :: stride[1]]
 

@@ -1,0 +1,163 @@
+"""Adaptive polyphase sampling (Chaman and Dokmanić, CVPR 2021): halving a map without losing shift invariance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hw import graph
+from s3train.formats import TensorFormat, UnsupportedModelError
+from s3train.layers.operation import Operation
+from s3train.layers.shift_primitives import AddressShift
+
+
+class Polyphase(Operation):
+    """Every second row and column, from the one of four phases whose norm is largest, image by image.
+
+    Circular shifts of the map shift the output, or not at all; so where every layer wraps around, logits behind a
+    global average do not change with circular shifts of the image, trained or not. Of equal norms the first phase wins,
+    in the order (0, 0), (1, 0), (0, 1), (1, 1) of (row, column).
+
+    Parameters
+    ----------
+    norm : int
+        1 for ℓ1, which hardware has; 2 for ℓ2, for training only.
+
+    Raises
+    ------
+    ValueError
+        If the norm is another one, or at the first call if a side of the map is odd or a guide has another size.
+    """
+
+    def __init__(self, norm: int = 1) -> None:
+        super().__init__()
+        if norm not in (1, 2):
+            raise ValueError(f"adaptive polyphase sampling has the norms 1 and 2, got {norm}")
+        self.norm = norm
+
+    def forward(self, x: Tensor, guide: Tensor | None = None) -> Tensor:
+        """Return (images, channels, height / 2, width / 2).
+
+        Parameters
+        ----------
+        x : float tensor (images, channels, height, width)
+            The map.
+        guide : float tensor (images, any channels, height, width) or None
+            Whose phase to take instead of the map's own: the main branch's, for a shortcut.
+        """
+        measured = x if guide is None else guide
+        if measured.shape[2:] != x.shape[2:]:
+            raise ValueError(f"the guide is {tuple(measured.shape[2:])}, the sampled map {tuple(x.shape[2:])}")
+        # Sums of integers on a grid: exact in float64.
+        return _sample(x, _norms(measured.detach().double(), self.norm))
+
+    def check(self, name: str, formats: Sequence[TensorFormat]) -> None:
+        """Raise ``UnsupportedModelError`` for the ℓ2 norm, or a guide without a ReLU before it."""
+        if self.norm != 1:
+            raise UnsupportedModelError(f"{name}: measures the norm l{self.norm}, supported is l1")
+        if formats[-1].zero_point:
+            raise UnsupportedModelError(f"{name}: measures a map of signed numbers, supported is one behind a ReLU")
+
+    def shape(self, shapes: Sequence[tuple[int, int, int]]) -> tuple[int, int, int]:
+        """Return the output's (channels, height, width)."""
+        channels, height, width = shapes[0]
+        return channels, height // 2, width // 2
+
+    def integers(self, inputs: Sequence[Tensor], formats: Sequence[TensorFormat]) -> Tensor:
+        """Return the sampled stored numbers."""
+        return _sample(inputs[0], _norms(inputs[-1], 1))
+
+    def node(self, name: str, sources: Sequence[graph.Tensor], output: str) -> graph.Node:
+        """Return the operation of the integer network."""
+        return graph.Polyphase(name, sources[0].name, output, sources[-1].name)
+
+    def extra_repr(self) -> str:
+        """Return the parameters for ``print``."""
+        return f"norm={self.norm}"
+
+
+class CircularMaxPool(Operation):
+    """Max pool of stride 1 whose windows reach to the map's other end: behind it, :class:`Polyphase` halves the map.
+
+    Parameters
+    ----------
+    kernel : int
+        Height and width of the window, which begins at the output's pixel.
+    """
+
+    def __init__(self, kernel: int = 2) -> None:
+        super().__init__()
+        if kernel < 2:
+            raise ValueError(f"a max pool's window must be 2 or more, got {kernel}")
+        self.kernel = kernel
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the pooled map, of ``x``'s shape."""
+        reach = self.kernel - 1
+        return functional.max_pool2d(functional.pad(x, (0, reach, 0, reach), mode="circular"), self.kernel, 1)
+
+    def integers(self, inputs: Sequence[Tensor], formats: Sequence[TensorFormat]) -> Tensor:
+        """Return the pooled stored numbers."""
+        pooled: Tensor = self(inputs[0].double())
+        return pooled.long()
+
+    def node(self, name: str, sources: Sequence[graph.Tensor], output: str) -> graph.Node:
+        """Return the operation of the integer network."""
+        reach, kernel = self.kernel - 1, (self.kernel, self.kernel)
+        return graph.MaxPool(
+            name, sources[0].name, output, kernel, (1, 1), graph.Padding(0, reach, 0, reach), circular=True
+        )
+
+
+def check_circular(model: nn.Module) -> None:
+    """Raise ``ValueError`` if a model has a :class:`Polyphase` and a layer that does not wrap around.
+
+    It would not be invariant to shifts, which is what the sampling is for.
+    """
+    layers = dict(model.named_modules())
+    if not any(isinstance(layer, Polyphase) for layer in layers.values()):
+        return
+    for name, layer in layers.items():
+        if isinstance(layer, nn.Conv1d | nn.Conv2d):
+            zeros = layer.padding_mode != "circular" and any(p != 0 for p in layer.padding)
+        elif isinstance(layer, nn.MaxPool2d | nn.AvgPool2d):
+            zeros = layer.padding not in (0, (0, 0))
+        else:
+            zeros = isinstance(layer, AddressShift) and not layer.circular and any(map(any, layer.offsets))
+        if zeros:
+            raise ValueError(
+                f"layer {name!r} pads with zeros, so the network would not be invariant to shifts, which adaptive "
+                f"polyphase sampling is for; let it wrap around (padding_mode='circular', circular=True)"
+            )
+
+
+def check_sides(shape: tuple[int, int, int], times: int) -> None:
+    """Raise ``ValueError`` if images (channels, height, width) cannot be halved so many times."""
+    if shape[1] % (1 << times) or shape[2] % (1 << times):
+        raise ValueError(
+            f"adaptive polyphase sampling {times} times needs sides divisible by {1 << times}, "
+            f"got {shape[1]} x {shape[2]}"
+        )
+
+
+def _norms(x: Tensor, norm: int) -> Tensor:
+    """Return the sums of the four phases (images, 4); of squares for ℓ2."""
+    if x.shape[2] % 2 or x.shape[3] % 2:
+        raise ValueError(f"adaptive polyphase sampling needs even sides, got {x.shape[2]} x {x.shape[3]}")
+    sizes = x.abs() if norm == 1 else x.square()
+    return torch.stack([sizes[:, :, i::2, j::2].sum(dim=(1, 2, 3)) for i, j in graph.PHASES], dim=1)
+
+
+def _sample(x: Tensor, norms: Tensor) -> Tensor:
+    """Return the phase with the largest norm; torch's argmax does not promise the first one."""
+    best = norms.amax(dim=1, keepdim=True)
+    index = torch.arange(4, device=x.device).expand_as(norms)
+    chosen = torch.where(norms == best, index, 4).amin(dim=1).view(-1, 1, 1, 1)
+    parts = [x[:, :, i::2, j::2] for i, j in graph.PHASES]
+    result = parts[3]
+    for phase in (2, 1, 0):
+        result = torch.where(chosen == phase, parts[phase], result)
+    return result
