@@ -30,7 +30,9 @@ from tests.choosers import Chooser, DrawnChooser, SeededChooser
 T = TypeVar("T")
 
 
-class _Builder:
+class Builder:
+    """Adds random operations one after another; every method returns the tensor that the next one reads."""
+
     def __init__(self, choose: Chooser, bits: int, alphabets: Sequence[Alphabet]) -> None:
         self.choose = choose
         self.bits = bits
@@ -224,7 +226,7 @@ def build(
     ``shifts`` some convolutions read shifted maps.
     """
     alphabets = alphabets or tuple(Alphabet.s3(b) for b in (2, 3, 4))
-    builder = _Builder(choose, bits, alphabets)
+    builder = Builder(choose, bits, alphabets)
     now = builder.store(choose.integer(1, max_channels), choose.integer(1, 9), choose.integer(1, 9))
     if image_bits is not None:
         now = Tensor(now.name, *now.shape, image_bits, 0, now.exponent)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth import Module, Mux, Signal
+from amaranth import Module, Mux, Signal, Value
 from amaranth.hdl import signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -19,6 +19,9 @@ class AddressGenerator(wiring.Component):
     operand's coordinates in the input map, which say whether it lies outside. A window's tap and channel
     group are in the pass's base, so a convolution needs neither a copy of the map nor a line buffer.
 
+    With ``circular`` a walk may go on at the other end of the map: the comparison that finds an operand outside then
+    finds one behind which the map ends. ``row_step`` leads from the first operand of a row to the next row's.
+
     Parameters
     ----------
     config : EngineConfig
@@ -28,6 +31,7 @@ class AddressGenerator(wiring.Component):
     -----
     operand, result : :data:`~hw.systolic.program.OPERAND`, :data:`~hw.systolic.program.RESULT`, in
         Constant during a layer.
+    wrapping, x_wrap, y_wrap : in; see :data:`~hw.systolic.program.VIEW`; constant during a layer
     prepare, instruction, base, y : in
         Take the pass ``instruction`` (:data:`~hw.systolic.program.PASS`), which begins at the word ``base`` and the
         input row ``y``; only while not ``active``. The registers are wide and many, ``start`` comes late in its clock.
@@ -53,6 +57,9 @@ class AddressGenerator(wiring.Component):
             {
                 "operand": In(OPERAND),
                 "result": In(RESULT),
+                "wrapping": In(1),
+                "x_wrap": In(config.address_bits),
+                "y_wrap": In(config.address_bits),
                 "prepare": In(1),
                 "start": In(1),
                 "instruction": In(PASS),
@@ -93,14 +100,39 @@ class AddressGenerator(wiring.Component):
         row_ends = Signal(reset_less=True)
         last_row = Signal(reset_less=True)
         ends = Signal()
-        step = Signal(self.config.address_bits)
+        # A negative coordinate is a large unsigned number.
+        beyond_x, beyond_y = Signal(), Signal()
+        next_address = Signal(self.config.address_bits)
+        next_x, next_y = Signal.like(x), Signal.like(y)
+        m.d.comb += [
+            beyond_x.eq(x >= self.result.width),
+            beyond_y.eq(y >= self.result.height),
+            next_x.eq(x + layer.stride_x),
+            next_y.eq(y + layer.stride_y),
+        ]
+        outside: Value = beyond_x | beyond_y
+        if self.config.circular:
+            row_address = Signal.like(address, reset_less=True)
+            wraps_x, wraps_y = self.wrapping & beyond_x, self.wrapping & beyond_y
+            x_step = Mux(wraps_x, self.x_wrap, layer.x_step)
+            y_step = Mux(wraps_y, self.y_wrap, layer.row_step)
+            outside = outside & ~self.wrapping
+            m.d.comb += next_address.eq(Mux(row_ends, row_address, address) + Mux(row_ends, y_step, x_step))
+            with m.If(wraps_x):
+                m.d.comb += next_x.eq(x - self.result.width)
+            with m.If(wraps_y):
+                m.d.comb += next_y.eq(y - self.result.height)
+            with m.If(self.slot & row_ends):
+                m.d.sync += row_address.eq(next_address)
+            with m.If(self.prepare):
+                m.d.sync += row_address.eq(self.base)
+        else:
+            m.d.comb += next_address.eq(address + Mux(row_ends, layer.row_step, layer.x_step))
         m.d.comb += [
             self.slot.eq(active & self.go),
             ends.eq(self.slot & row_ends & last_row),
-            step.eq(Mux(row_ends, layer.row_step, layer.x_step)),
             self.address.eq(address),
-            # A negative coordinate is a large unsigned number.
-            self.outside.eq((x >= self.result.width) | (y >= self.result.height)),
+            self.outside.eq(outside),
             self.first.eq(first),
             self.low.eq(low),
             self.shift_sums.eq(shift_sums),
@@ -111,7 +143,7 @@ class AddressGenerator(wiring.Component):
             self.last_pass.eq(active & last),
         ]
         with m.If(self.slot):
-            m.d.sync += [pixel0.eq(0), address.eq(address + step)]
+            m.d.sync += [pixel0.eq(0), address.eq(next_address)]
             with m.If(row_ends):
                 m.d.sync += [
                     columns.eq(layer.cols),
@@ -119,13 +151,13 @@ class AddressGenerator(wiring.Component):
                     rows.eq(rows - 1),
                     last_row.eq(rows == 2),
                     x.eq(row_x),
-                    y.eq(y + layer.stride_y),
+                    y.eq(next_y),
                 ]
             with m.Else():
                 m.d.sync += [
                     columns.eq(columns - 1),
                     row_ends.eq(columns == 2),
-                    x.eq(x + layer.stride_x),
+                    x.eq(next_x),
                 ]
         with m.If(ends):
             m.d.sync += active.eq(0)

@@ -81,6 +81,13 @@ class EngineConfig:
     strip_loops : bool
         Whether a program can repeat a layer's passes strip by strip (``STRIP``, ``LOOP``). Without, the compiler writes
         every strip out: about a hundred logic cells less, for memory words.
+    circular : bool
+        Whether maps can wrap around, and be read from one of four phases (``VIEW``).
+    norm_bits : int
+        Width of the sums that say which phase of a map is the largest, 0 without: polyphase sampling. One cluster only,
+        as every image has its own phase.
+    table : bool
+        Whether results can go through a table (tanh).
     watchdog_bits : int
         An inference that is not done after ``2^watchdog_bits`` clocks is stopped with an error.
 
@@ -120,6 +127,9 @@ class EngineConfig:
     watchdog_bits: int = 24
     image_planes: int = 1
     strip_loops: bool = True
+    circular: bool = False
+    norm_bits: int = 0
+    table: bool = False
 
     def __post_init__(self) -> None:
         def need(ok: bool, what: str) -> None:
@@ -186,6 +196,15 @@ class EngineConfig:
         )
         need(1 <= self.clusters <= 16, f"clusters must be 1..16, got {self.clusters}")
         need(self.clusters == 1 or self.program_words > 0, "clusters need a program memory (program_words)")
+        need(0 <= self.norm_bits <= 32, f"norm_bits must be 0..32, got {self.norm_bits}")
+        if self.norm_bits:
+            need(self.circular, "polyphase sampling (norm_bits) needs circular")
+            need(self.clusters == 1, "polyphase sampling (norm_bits) needs one cluster: every image has its own phase")
+            need(self.columns_per_requantizer >= 2, "polyphase sampling (norm_bits) needs columns_per_requantizer of 2")
+            need(
+                self.cols <= 16 or self.registered_ram,
+                f"polyphase sampling (norm_bits) needs up to 16 cols, or registered_ram; got {self.cols}",
+            )
         if self.memory is MemoryKind.SPRAM:
             need(self.program_words == 0, "SPRAM holds the program too: program_words must be 0")
             need(self.word_bits == 64, f"SPRAM makes 64-bit words, got {self.word_bits}")

@@ -34,6 +34,9 @@ def control_layout(config: EngineConfig) -> data.StructLayout:
     ``image_valid``, ``image_address``,     a word of the image to write, for the clusters of ``image_valid``
     ``image_word``
     ``constants``                           of every requantiser
+    ``table``                               the layer's: results go through the table
+    ``table_restart``, ``table_valid``,     writes the table's next entry (``table_restart`` first); with ``table``
+    ``table_entry``
     ======================================  ==============================================================
     """
     a, address = config.activation_bits, config.address_bits
@@ -62,5 +65,9 @@ def control_layout(config: EngineConfig) -> data.StructLayout:
             "image_address": address,
             "image_word": config.word_bits,
             "constants": data.ArrayLayout(unit_constants(config), config.requantizers),
+            "table": int(config.table),
+            "table_restart": int(config.table),
+            "table_valid": int(config.table),
+            "table_entry": a if config.table else 0,
         }
     )

@@ -70,6 +70,9 @@ class ClockModel:
             self.now += 1
             self._instruction()  # RESULT
             self.now += 1
+            if layer.view is not None:
+                self._instruction()  # VIEW
+                self.now += 1
             for strip in range(layer.strips):
                 for tile in layer.tiles:
                     for i, step in enumerate(tile.passes):
@@ -82,7 +85,7 @@ class ClockModel:
                         self.now += 1
                         self._hand_over(step.weights is not None)
                         self._start(first=i == 0, last=last)
-                if layer.strips > 1 and self.config.strip_loops:
+                if layer.looped and self.config.strip_loops:
                     self._instruction()  # STRIP
                     self.now += 1
                     self._instruction()  # LOOP

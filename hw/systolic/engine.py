@@ -19,6 +19,7 @@ from hw.systolic.image_loader import ImageLoader
 from hw.systolic.load_checksum import LoadChecksum
 from hw.systolic.logit_output import LOGIT, LogitOutput
 from hw.systolic.output_constants import OutputConstants
+from hw.systolic.phase_norms import PhaseNorms
 from hw.systolic.port_schedule import PortSchedule
 from hw.systolic.sequencer import Sequencer
 from hw.systolic.stream_register import StreamRegister
@@ -168,6 +169,9 @@ class Engine(wiring.Component):
             sequencer.output_next.eq(clusters[0].output_next),
             addresses.operand.eq(sequencer.operand),
             addresses.result.eq(layer),
+            addresses.wrapping.eq(sequencer.wrapping),
+            addresses.x_wrap.eq(sequencer.x_wrap),
+            addresses.y_wrap.eq(sequencer.y_wrap),
             addresses.prepare.eq(sequencer.pass_prepare),
             addresses.start.eq(sequencer.pass_start),
             addresses.instruction.eq(sequencer.instruction),
@@ -184,6 +188,21 @@ class Engine(wiring.Component):
             constants.valid.eq(sequencer.constant_valid),
             constants.constant.eq(sequencer.constant),
         ]
+
+        if config.norm_bits:
+            norms = PhaseNorms(config)
+            m.submodules.phase_norms = reset(norms)
+            m.d.comb += [
+                norms.measured.eq(layer.measured),
+                norms.begins.eq(sequencer.layer_begins),
+                norms.ends.eq(sequencer.layer_ends),
+                norms.tile_begins.eq(sequencer.tile_begins),
+                norms.cols.eq(sequencer.operand.cols),
+                norms.valid.eq(clusters[0].results_valid),
+                sequencer.phase.eq(norms.phase),
+            ]
+            for c in range(config.cols):
+                m.d.comb += norms.lanes[c].eq(clusters[0].results.word_select(c, config.activation_bits))
 
         # Images and programs.
         image = wiring.flipped(self.image)
@@ -241,6 +260,10 @@ class Engine(wiring.Component):
             control.image_address.eq(delayed(m, loader.write_address, late, "image_address")),
             control.image_word.eq(delayed(m, loader.write_data, late, "image_word")),
             control.constants.eq(constants.units),
+            control.table.eq(layer.table),
+            control.table_restart.eq(sequencer.table_restart),
+            control.table_valid.eq(sequencer.table_valid),
+            control.table_entry.eq(sequencer.constant.as_value()[: config.activation_bits]),
         ]
         for cluster in clusters:
             m.d.comb += cluster.control.eq(control)

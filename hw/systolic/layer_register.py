@@ -33,6 +33,8 @@ def kept(
             # A zero point is 0 or half the range: one bit.
             top = config.activation_bits - 1
             statements.append(register.border[top].eq(fields.border[top]))
+        elif (name == "measured" and not config.norm_bits) or (name == "table" and not config.table):
+            continue
         elif name != "opcode":
             statements.append(register[name].eq(fields[name][: widths.get(name)]))
     return statements

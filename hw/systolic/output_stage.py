@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from amaranth import Cat, Module, Mux, Signal, Value
-from amaranth.hdl import signed
+from amaranth.hdl import signed, unsigned
 from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from hw.memory.main_memory import NO_COLLISION
 from hw.systolic import timing
 from hw.systolic.config import EngineConfig
 from hw.systolic.control import unit_constants
@@ -34,7 +36,9 @@ class OutputStage(wiring.Component):
         A slot whose sums are complete was issued in this clock (clock 0).
     pending : out
         Such a slot of an earlier clock has not been stored yet.
-    lane_set, residual_mode, residual_shift, maximum, logits : in, constant during a layer
+    lane_set, residual_mode, residual_shift, maximum, logits, table : in, constant during a layer
+    table_restart, table_valid, table_entry : in
+        Writes the table's next entry (``table_restart`` first), while no results are under way.
     residual_due : out
         The residual word of a slot is to be read in this clock.
     fetched : ``word_bits``, in; residual_valid : in
@@ -58,6 +62,10 @@ class OutputStage(wiring.Component):
                 "residual_shift": In(5),
                 "maximum": In(config.activation_bits),
                 "logits": In(1),
+                "table": In(1),
+                "table_restart": In(1),
+                "table_valid": In(1),
+                "table_entry": In(config.activation_bits),
                 "fetched": In(config.word_bits),
                 "residual_due": Out(1),
                 "residual_valid": In(1),
@@ -83,6 +91,13 @@ class OutputStage(wiring.Component):
         if config.max_pool:
             with m.If(self.residual_mode == ResidualMode.MAXIMUM):
                 m.d.comb += self.residual_due.eq(last[timing.maximum_read(config)])
+
+        entry = Signal(config.activation_bits, reset_less=True)
+        if config.table:
+            with m.If(self.table_valid):
+                m.d.sync += entry.eq(entry + 1)
+            with m.If(self.table_restart):
+                m.d.sync += entry.eq(0)
 
         phase: dict[int, Value] = {}
         for unit in range(config.requantizers):
@@ -111,7 +126,10 @@ class OutputStage(wiring.Component):
             if unit == 0:
                 m.d.comb += self.logit.eq(requantizer.total)
             late = config.result_skew - group
-            waiting = delay_line(m, requantizer.result, late, f"result{unit}")
+            result: Value = requantizer.result
+            if config.table:
+                result = self._looked_up(m, unit, result, entry)
+            waiting = delay_line(m, result, late, f"result{unit}")
             for n in range(share):
                 m.d.comb += self.results[unit * share + n].eq(waiting[late - n])
         arrived = Cat(*(last[psum + 4 + n] for n in range(share))).any()
@@ -120,6 +138,23 @@ class OutputStage(wiring.Component):
             self.results_valid.eq(last[timing.write(config)] & ~self.logits),
         ]
         return m
+
+    def _looked_up(self, m: Module, unit: int, result: Value, entry: Signal) -> Value:
+        """Return a requantiser's result ``timing.table`` clocks later, looked up where the layer says so."""
+        config = self.config
+        bits = config.activation_bits
+        memory = Memory(shape=unsigned(bits), depth=1 << bits, init=[], attrs=NO_COLLISION)
+        m.submodules[f"table{unit}"] = memory
+        write, read = memory.write_port(), memory.read_port()
+        m.d.comb += [
+            write.addr.eq(entry),
+            write.data.eq(self.table_entry),
+            write.en.eq(self.table_valid),
+            read.addr.eq(result),
+        ]
+        clocks = timing.table(config)
+        value = delayed(m, read.data, clocks - 1, f"table_register{unit}")
+        return Mux(self.table, value, delayed(m, result, clocks, f"plain{unit}"))
 
     def _residual(self, m: Module, unit: int, group: int) -> Value:
         """Return the residual operand of the column whose turn it is.

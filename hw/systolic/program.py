@@ -1,6 +1,6 @@
 """The layer program: a linear stream of instructions, constants and weights in main memory.
 
-Version 6. Every instruction is 64 bits, stored in ``ceil(64 / word_bits)`` consecutive memory words, least
+Version 7. Every instruction is 64 bits, stored in ``ceil(64 / word_bits)`` consecutive memory words, least
 significant word first; the opcode is in the lowest four bits. ``docs/program.md`` describes the format.
 """
 
@@ -15,7 +15,7 @@ from amaranth.lib import data
 from hw.graph import Alphabet
 from hw.systolic.config import EngineConfig
 
-VERSION = 6
+VERSION = 7
 """Version of the program format; an engine refuses any other."""
 
 INSTRUCTION_BITS = 64
@@ -41,6 +41,7 @@ class Opcode(enum.IntEnum):
     PASS = 7
     STRIP = 8
     END = 9
+    VIEW = 10
 
 
 class ResidualMode(enum.IntEnum):
@@ -59,8 +60,9 @@ HEADER = data.StructLayout(
 ``alphabet`` is :func:`alphabet_number`, ``words`` the program's length, its checksum (:func:`closing_word`) included.
 """
 
-CONSTANTS = data.StructLayout({"opcode": 4, "count": 16})
-"""``count`` output constants follow (:func:`constant_layout`), in the order of the requantisers."""
+CONSTANTS = data.StructLayout({"opcode": 4, "count": 16, "table": 1})
+"""``count`` output constants follow (:func:`constant_layout`), in the order of the requantisers; or the entries of the
+table, from that of 0 on, each in the place of a constant's lowest bits."""
 
 INPUT = data.StructLayout(
     {
@@ -101,7 +103,8 @@ OPERAND = data.StructLayout(
 """Begins a layer, once the results of the one before are stored: how its passes walk over the input map.
 
 ``cols``/``rows`` are the output pixels of a strip; ``x_step`` the words from an operand to the next one of its row,
-``row_step`` those from a row's last operand to the next row's first (modulo ``2^16``: it may lie before), ``stride_*``
+``row_step`` those from a row's last operand to the next row's first (modulo ``2^16``: it may lie before; with ``VIEW``,
+in an engine that is ``circular``, from a row's first operand), ``stride_*``
 the steps from operand to operand and from row to row in input coordinates. Strips start again from the first.
 """
 
@@ -115,13 +118,25 @@ RESULT = data.StructLayout(
         "residual": 2,
         "residual_shift": 5,
         "classes": 10,
+        "measured": 1,
+        "table": 1,
     }
 )
 """What else the passes of a layer share.
 
 ``width``/``height`` are the input map's size (outside of it an operand is ``border``). ``maximum`` is the largest
 stored activation. ``residual_shift`` counts from the engine's ``min_residual_shift``. ``classes`` is 0 except in the
-layer that makes the logits, which are sent out, not stored.
+layer that makes the logits, which are sent out, not stored. ``measured``: the sums of the results' four phases are
+taken (:class:`~hw.systolic.phase_norms.PhaseNorms`). ``table``: results go through the table.
+"""
+
+VIEW = data.StructLayout({"opcode": 4, "x_wrap": 16, "y_wrap": 16, "x_phase": 12, "y_phase": 16})
+"""Behind ``RESULT``: the layer's input map wraps around, and is one phase of a larger one.
+
+An operand whose column is ``width`` or more (then the map's width less ``stride_x``) is followed by one ``x_wrap``
+words on, in place of ``x_step``; a row of ``height`` or more by one ``y_wrap`` words on, from first operand to first.
+All operands are ``x_phase`` words further on where the last measured map's largest phase has odd columns, and
+``y_phase`` words where it has odd rows. Words are counted modulo ``2^16``.
 """
 
 TILE = data.StructLayout(
@@ -180,6 +195,7 @@ LAYOUTS: Mapping[Opcode, data.StructLayout] = {
     Opcode.PASS: PASS,
     Opcode.STRIP: STRIP,
     Opcode.END: END,
+    Opcode.VIEW: VIEW,
 }
 
 _SIGNED = ("x", "y")

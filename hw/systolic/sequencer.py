@@ -23,6 +23,7 @@ from hw.systolic.program import (
     RESULT,
     STRIP,
     TILE,
+    VIEW,
     Opcode,
     constant_layout,
     constant_words,
@@ -60,7 +61,10 @@ class Sequencer(wiring.Component):
         An instruction is wanted; operands wait (weights are read when there are none).
     operand, result, tile_constants, lane_set, residual_address, output_address : out
         Registers of the current layer and tile; the addresses move on with ``residual_next``, ``output_next``.
-    layer_begins : out; ``result`` is new in this clock
+    layer_begins, layer_ends, tile_begins : out
+        ``result`` is new in this clock; the results of the layer before are stored; a tile's first result is next.
+    phase : in; the largest phase of the last measured map
+    wrapping, x_wrap, y_wrap : out; the layer's input map wraps around, see :data:`~hw.systolic.program.VIEW`
     pass_prepare, pass_start, instruction, base, y : the next pass, see
         :class:`~hw.systolic.address_generator.AddressGenerator`
     pass_idle, streaming, last_pass : in, from the address generator
@@ -68,7 +72,8 @@ class Sequencer(wiring.Component):
     room : in; logits can be taken
     input_start, input_fields, input_busy : the image loader
     input_cluster : out; whose image it takes
-    constant_restart, constant_valid, constant : to the output stage
+    constant_restart, constant_valid, constant : to the output constants
+    table_restart, table_valid : to the table, which takes the lowest bits of ``constant``
     begins, busy, done, error : out; an inference begins, is running, ends in this clock; why the engine stopped
 
     Latency
@@ -92,6 +97,12 @@ class Sequencer(wiring.Component):
                 "operand": Out(OPERAND),
                 "result": Out(RESULT),
                 "layer_begins": Out(1),
+                "layer_ends": Out(1),
+                "tile_begins": Out(1),
+                "phase": In(2),
+                "wrapping": Out(1),
+                "x_wrap": Out(config.address_bits),
+                "y_wrap": Out(config.address_bits),
                 "tile_constants": Out(10),
                 "lane_set": Out(2),
                 "output_address": Out(config.address_bits),
@@ -115,6 +126,8 @@ class Sequencer(wiring.Component):
                 "constant_restart": Out(1),
                 "constant_valid": Out(1),
                 "constant": Out(constant_layout(config)),
+                "table_restart": Out(1),
+                "table_valid": Out(1),
                 "begins": Out(1),
                 "busy": Out(1),
                 "done": Out(1),
@@ -142,14 +155,29 @@ class Sequencer(wiring.Component):
         loops = Signal(config.coordinate_bits, reset_less=True)
         layer_begins = Signal(reset_less=True)
         # These registers are wide: they take the instruction a clock after it was decoded, long before the next one.
-        take_operand, take_result, take_tile, take_strip = (
-            Signal(name=f"take_{what}", reset_less=True) for what in ("operand", "result", "tile", "strip")
+        take_operand, take_result, take_tile, take_strip, take_view = (
+            Signal(name=f"take_{what}", reset_less=True) for what in ("operand", "result", "tile", "strip", "view")
         )
         # No room for logits. A clock late: tiles are further apart than that.
         held = Signal(reset_less=True)
         m.d.sync += held.eq((result.classes != 0) & ~self.room)
-        m.d.sync += [take_operand.eq(0), take_result.eq(0), take_tile.eq(0), take_strip.eq(0)]
-        offsets = strip_offsets(m, config, view(STRIP), restart=take_operand, advance=take_strip)
+        m.d.sync += [take_operand.eq(0), take_result.eq(0), take_tile.eq(0), take_strip.eq(0), take_view.eq(0)]
+        phase = Mux(self.phase[1], view(VIEW).x_phase, 0) + Mux(self.phase[0], view(VIEW).y_phase, 0)
+        offsets = strip_offsets(
+            m, config, view(STRIP), restart=take_operand, advance=take_strip, view=take_view, phase=phase
+        )
+        if config.circular:
+            wrapping = Signal(reset_less=True)
+            m.d.comb += self.wrapping.eq(wrapping)
+            with m.If(take_operand):
+                m.d.sync += wrapping.eq(0)
+            with m.If(take_view):
+                m.d.sync += wrapping.eq(1)
+            for name in ("x_wrap", "y_wrap"):
+                register = Signal(config.address_bits, name=f"{name}_register", reset_less=True)
+                m.d.comb += getattr(self, name).eq(register)
+                with m.If(take_view):
+                    m.d.sync += register.eq(view(VIEW)[name])
         with m.If(take_operand):
             m.d.sync += [*kept(operand, view(OPERAND), config), loops.eq(0)]
         m.d.sync += layer_begins.eq(take_result)
@@ -160,6 +188,8 @@ class Sequencer(wiring.Component):
             self.operand.eq(operand),
             self.result.eq(result),
             self.layer_begins.eq(layer_begins),
+            self.layer_ends.eq(take_operand),
+            self.tile_begins.eq(take_tile),
             self.instruction.eq(view(PASS)),
             self.base.eq(view(PASS).address + offsets.input),
             self.y.eq(view(PASS).y + offsets.y),
@@ -169,8 +199,9 @@ class Sequencer(wiring.Component):
 
         part = Signal(range(max(2, instruction_words(config))))
         clocks = Signal(range(timing.fetch(config)), reset_less=True)
-        constants_left = Signal(range(config.constant_depth * config.cols + 1), reset_less=True)
-        in_constants = Signal()
+        most_constants = max(config.constant_depth * config.cols, config.table << config.activation_bits)
+        constants_left = Signal(range(most_constants + 1), reset_less=True)
+        in_constants, in_table = Signal(), Signal()
         weights_left = Signal(range(config.weight_words + 1), reset_less=True)
         error = Signal(Error)
         checked = Signal()
@@ -205,8 +236,9 @@ class Sequencer(wiring.Component):
         m.d.comb += self.fetching.eq(fetching)
 
         # What instruction it is: found out with its last word's arrival, so that the state has little to do in its own.
-        unlooped = () if config.strip_loops else (Opcode.STRIP, Opcode.LOOP)
-        is_opcode = {o: Signal(name=f"is_{o.name.lower()}", reset_less=True) for o in Opcode if o not in unlooped}
+        absent = {Opcode.STRIP, Opcode.LOOP} if not config.strip_loops else set()
+        absent |= {Opcode.VIEW} if not config.circular else set()
+        is_opcode = {o: Signal(name=f"is_{o.name.lower()}", reset_less=True) for o in Opcode if o not in absent}
         illegal = Signal(reset_less=True)
         filled = Cat(buffer, self.fetched)[config.word_bits :]
         opcode = filled[:4]
@@ -247,8 +279,13 @@ class Sequencer(wiring.Component):
                     go_on("CHECK")
 
                 with m.If(is_opcode[Opcode.CONSTANTS]):
-                    m.d.comb += self.constant_restart.eq(1)
                     m.d.sync += [in_constants.eq(1), constants_left.eq(view(CONSTANTS).count)]
+                    if config.table:
+                        of_table = view(CONSTANTS).table
+                        m.d.sync += in_table.eq(of_table)
+                        m.d.comb += [self.constant_restart.eq(~of_table), self.table_restart.eq(of_table)]
+                    else:
+                        m.d.comb += self.constant_restart.eq(1)
 
                 with m.If(is_opcode[Opcode.INPUT]):
                     go_on("DECODE")
@@ -262,6 +299,10 @@ class Sequencer(wiring.Component):
 
                 with m.If(is_opcode[Opcode.RESULT]):
                     m.d.sync += take_result.eq(1)
+
+                if config.circular:
+                    with m.If(is_opcode[Opcode.VIEW]):
+                        m.d.sync += take_view.eq(1)
 
                 with m.If(is_opcode[Opcode.TILE]):
                     waits = self.last_pass | self.pending
@@ -313,7 +354,7 @@ class Sequencer(wiring.Component):
                 go_on("FETCH")
 
             with m.State("CONSTANT"):
-                m.d.comb += self.constant_valid.eq(1)
+                m.d.comb += [self.constant_valid.eq(~in_table), self.table_valid.eq(in_table)]
                 m.d.sync += constants_left.eq(constants_left - 1)
                 go_on("FETCH")
                 with m.If(constants_left == 1):

@@ -31,6 +31,9 @@ _WIDEST: dict[str, Any] = {
     "stride_bits": 4,
     "class_bits": 10,
     "watchdog_bits": 31,
+    "circular": True,
+    "norm_bits": 32,
+    "table": True,
 }
 WATCHDOG_BITS = 23
 """Least bits of the watchdog: about 0.1 s."""
@@ -115,6 +118,9 @@ def fit_widths(networks: Sequence[Network], config: EngineConfig) -> EngineConfi
             (not layer.classes and layer.maximum != full) or layer.border not in (0, full + 1 >> 1) for layer in layers
         ),
         max_pool=any(isinstance(node, MaxPool) for network in networks for node in network.nodes),
+        circular=any(layer.view is not None for layer in layers),
+        norm_bits=max(layer.norm_bits for layer in layers),
+        table=any(layer.table is not None for layer in layers),
         constant_depth=max(len({tile.constants for layer in p for tile in layer.tiles}) for p in programs),
     )
 
@@ -214,7 +220,7 @@ def _without_loops(networks: Sequence[Network], config: EngineConfig) -> tuple[E
 def _strips(network: Network, config: EngineConfig) -> bool:
     """Whether a layer of a network runs in several strips."""
     folded = fold_shifts(network)
-    return any(layer.strips > 1 for layer in layer_plans(folded, choose_layouts(folded, config), config))
+    return any(layer.looped for layer in layer_plans(folded, choose_layouts(folded, config), config))
 
 
 def choose_config(networks: Sequence[Network], device: Device) -> EngineConfig:

@@ -56,8 +56,13 @@ def psum(config: EngineConfig) -> int:
 
 
 def requantizer(config: EngineConfig) -> int:
-    """Clocks from a partial sum to its requantised result."""
-    return 6 if config.max_pool else 5
+    """Clocks from a partial sum to its requantised result, behind the table where there is one."""
+    return (6 if config.max_pool else 5) + table(config)
+
+
+def table(config: EngineConfig) -> int:
+    """Clocks of the table, of all results."""
+    return 1 + config.registered_ram if config.table else 0
 
 
 def write(config: EngineConfig) -> int:

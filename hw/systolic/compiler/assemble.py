@@ -65,6 +65,7 @@ class Assembler:
                 f"the network has {len(unique)} sets of output constants, the engine holds {config.constant_depth}"
             )
         self._constants(list(unique))
+        self._table(layers)
         start = len(self.words)
         self._emit(
             Opcode.INPUT,
@@ -118,11 +119,22 @@ class Assembler:
             for phase in range(share)
             for unit in range(config.requantizers)
         ]
-        self._emit(Opcode.CONSTANTS, count=len(entries))
+        self._emit(Opcode.CONSTANTS, count=len(entries), table=0)
         before = len(self.words)
         for entry in entries:
             self.words += _constant(entry, config)
         self.constant_words = len(self.words) - before
+
+    def _table(self, layers: list[LayerPlan]) -> None:
+        """Every entry in the place of a constant; all layers with a table have the same."""
+        tables = [layer.table for layer in layers if layer.table is not None]
+        if not tables:
+            return
+        self._emit(Opcode.CONSTANTS, count=len(tables[0]), table=1)
+        size = constant_words(self.config)
+        for entry in tables[0].tolist():
+            self.words += split(entry, size * self.config.word_bits, self.config.word_bits)
+        self.constant_words += size * len(tables[0])
 
     def _encode(self, tiles: list[TilePlan]) -> None:
         """Make the words of all weight tiles that are not there yet, in one go."""
@@ -139,7 +151,7 @@ class Assembler:
             cols=layer.cols,
             rows=layer.rows,
             x_step=layer.x_step,
-            row_step=layer.row_step & 0xFFFF,
+            row_step=(layer.y_step if self.config.circular else layer.row_step) & 0xFFFF,
             stride_x=layer.stride_x,
             stride_y=layer.stride_y,
         )
@@ -152,12 +164,23 @@ class Assembler:
             residual=int(layer.residual),
             residual_shift=max(0, layer.residual_shift - self.config.min_residual_shift),
             classes=layer.classes,
+            measured=layer.measures is not None,
+            table=layer.table is not None,
         )
+        if layer.view is not None:
+            view = layer.view
+            self._emit(
+                Opcode.VIEW,
+                x_wrap=view.x_wrap & 0xFFFF,
+                y_wrap=view.y_wrap & 0xFFFF,
+                x_phase=view.x_phase,
+                y_phase=view.y_phase,
+            )
         begin = len(self.words)
-        loops = self.config.strip_loops
+        loops = self.config.strip_loops and layer.looped
         for strip in range(1 if loops else layer.strips):
-            self._strip([tile.moved(strip, layer.strip_steps) for tile in layer.tiles], unique)
-        if loops and layer.strips > 1:
+            self._strip(layer.strip_tiles(strip), unique)
+        if loops:
             self._emit(Opcode.STRIP, **layer.strip_steps)
             self._emit(Opcode.LOOP, target=begin, count=layer.strips - 1)
 

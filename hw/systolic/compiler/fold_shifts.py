@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from hw.graph import Network
-from hw.graph.ops import AddressShift, ChannelShift, Convolution, Logits, Node, Padding
+from hw.graph.ops import AddressShift, ChannelShift, Convolution, Logits, Node, Padding, Polyphase
 from hw.systolic.compiler import tiling
 from hw.systolic.compiler.plan import CompileError
 
@@ -36,11 +36,12 @@ class _View:
     channels: np.ndarray
     offsets: np.ndarray
     moved: bool
+    circular: bool = False
 
 
 def views(network: Network) -> frozenset[str]:
     """Return the tensors that an engine does not store."""
-    return frozenset(node.output for node in network.nodes if isinstance(node, ChannelShift | AddressShift))
+    return frozenset(node.output for node in network.nodes if isinstance(node, ChannelShift | AddressShift | Polyphase))
 
 
 def fold_shifts(network: Network) -> Network:
@@ -87,19 +88,28 @@ def _shifted(node: ChannelShift | AddressShift, found: dict[str, _View], network
     if view.moved:
         raise CompileError(f"layer {node.name!r} is an address shift behind another one; the engine does one at a time")
     offsets = np.array([node.of_channel(c, count) for c in range(count)])
-    return replace(view, offsets=offsets, moved=True)
+    return replace(view, offsets=offsets, moved=True, circular=node.circular)
 
 
 def _convolution(node: Convolution, view: _View, network: Network) -> Convolution:
-    if view.moved and (node.padding != Padding() or node.circular):
+    wraps = view.circular and (node.circular or node.padding == Padding())
+    if view.moved and not wraps and (node.padding != Padding() or node.circular or view.circular):
         raise CompileError(
             f"layer {node.name!r} pads a map that an address shift has moved; the engine does one of the two at a time"
         )
     dense = tiling.dense_weight(node.weight, node.groups)
     weight, (top, left), (bottom, right) = _moved(dense, view, network.tensor(view.base).channels)
-    padding = Padding(top, bottom, left, right) if view.moved else node.padding
+    padding, own_padding = Padding(top, bottom, left, right), node.padding
+    if not view.moved:
+        padding = own_padding
+    elif wraps:
+        # Both wrap around: the one's border lies behind the other's.
+        padding = Padding(
+            top + own_padding.top, bottom + own_padding.bottom, left + own_padding.left, right + own_padding.right
+        )
     own = {field.name: getattr(node, field.name) for field in fields(Convolution)}
     own |= {"input": view.base, "weight": weight.astype(np.int32), "padding": padding, "groups": 1}
+    own["circular"] = node.circular or (view.moved and view.circular)
     return FoldedConvolution(**own, multiplications=node.weight.size)
 
 
@@ -116,7 +126,12 @@ def _moved(dense: np.ndarray, view: _View, channels: int) -> tuple[np.ndarray, t
 
 
 def _logits(node: Logits, view: _View, network: Network) -> Logits:
-    """Fold into weights of the whole map: what comes from outside is a zero point and adds nothing."""
+    """Fold into weights of the whole map: what comes from outside is a zero point and adds nothing, or wraps around."""
+    if view.circular:
+        weight = np.zeros((len(node.weight), network.tensor(view.base).channels, *node.weight.shape[2:]), np.int32)
+        for c, (source, (dy, dx)) in enumerate(zip(view.channels, view.offsets, strict=True)):
+            weight[:, source] = np.roll(node.weight[:, c], (int(dy), int(dx)), axis=(1, 2))
+        return replace(node, input=view.base, weight=weight)
     weight, (top, left), _ = _moved(np.asarray(node.weight, np.int64), view, network.tensor(view.base).channels)
     height, width = node.weight.shape[2:]
     inside = weight[:, :, top : top + height, left : left + width]

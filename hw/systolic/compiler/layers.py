@@ -31,6 +31,8 @@ def layer_plans(network: Network, layouts: dict[str, Layout], config: EngineConf
         plans += lower_node(lowering, node)
     for plan in plans:
         _check_plan(plan, config)
+    _check_phases(plans)
+    _check_tables(plans)
     _check_image(network, layouts, config)
     return [_without_reloads(plan) for plan in plans]
 
@@ -40,6 +42,27 @@ def lower_node(lowering: Lowering, node: Node) -> list[LayerPlan]:
     if type(node) not in LOWER:
         raise CompileError(f"layer {node.name!r}: the engine has no {type(node).__name__}")
     return LOWER[type(node)](lowering, node)
+
+
+def _check_phases(plans: list[LayerPlan]) -> None:
+    """Refuse a layer that reads a phase of another map than the one that was measured last."""
+    measured = None
+    for plan in plans:
+        if plan.view is not None and plan.view.guide not in (None, measured):
+            found = f"{measured!r} was measured since" if measured else "nothing was measured"
+            raise CompileError(
+                f"layer {plan.node!r} reads a phase that {plan.view.guide!r} chooses, but {found}; "
+                f"the engine remembers one phase"
+            )
+        measured = plan.measures or measured
+
+
+def _check_tables(plans: list[LayerPlan]) -> None:
+    """Refuse a second table."""
+    tables = [(plan.node, plan.table) for plan in plans if plan.table is not None]
+    for node, table in tables[1:]:
+        if not np.array_equal(table, tables[0][1]):
+            raise CompileError(f"layers {tables[0][0]!r} and {node!r} have different tables, the engine holds one")
 
 
 def _check_size(network: Network, config: EngineConfig) -> None:
@@ -78,6 +101,14 @@ def _check_plan(plan: LayerPlan, config: EngineConfig) -> None:
             raise CompileError(
                 f"layer {plan.node!r} has {what.format(value)}, the engine was built for at most {(1 << bits) - 1}"
             )
+    if plan.view is not None and not config.circular:
+        raise CompileError(f"layer {plan.node!r} reads a map that wraps around, or a phase; the engine has no views")
+    if plan.norm_bits > config.norm_bits:
+        raise CompileError(
+            f"layer {plan.node!r} needs norms of {plan.norm_bits} bits, the engine has {config.norm_bits}"
+        )
+    if plan.view is not None and min(plan.width, plan.height) < 0:
+        raise CompileError(f"layer {plan.node!r} has a stride that is larger than its map, which wraps around")
     full = (1 << config.activation_bits) - 1
     if not config.mixed_bits and ((not plan.classes and plan.maximum != full) or plan.border not in (0, full + 1 >> 1)):
         raise CompileError(

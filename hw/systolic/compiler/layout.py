@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hw.graph import Network, Tensor
-from hw.graph.ops import Add, Concatenation, Convolution, Logits, Node
+from hw.graph.ops import Add, Balance, Concatenation, Convolution, Logits, Node, Polyphase
 from hw.systolic.compiler.plan import CompileError
 from hw.systolic.config import EngineConfig
 
 
 @dataclass(frozen=True)
 class MapLayout:
-    """A stored map: word ``base + (y * width + x) * pixel + g`` holds channels ``g * rows ..`` of a pixel.
+    """A stored map: word ``base + y * row + x * pixel + g`` holds channels ``g * rows ..`` of a pixel.
 
     A pixel has ``groups`` words, and the next pixel is ``pixel`` words on: more where the map is a part of a
     concatenation, whose other parts lie between.
@@ -24,6 +24,11 @@ class MapLayout:
     groups: int
     pixel: int
     base: int = 0
+
+    @property
+    def row(self) -> int:
+        """Words from one row to the next."""
+        return self.tensor.width * self.pixel
 
     @property
     def words(self) -> int:
@@ -36,6 +41,21 @@ class MapLayout:
         words = memory[first[:, None] + np.arange(self.groups)]
         pixels = words.reshape(self.tensor.height, self.tensor.width, -1)
         return np.asarray(pixels[:, :, : self.tensor.channels].transpose(2, 0, 1), np.uint8)
+
+
+@dataclass(frozen=True)
+class PhaseLayout(MapLayout):
+    """One of the four phases of a stored map, at whose base it has its own: every second pixel of every second row.
+
+    Which one it is, is known when the phases of ``guide`` are measured; the words are those of the phase (0, 0).
+    """
+
+    guide: str = ""
+
+    @property
+    def row(self) -> int:
+        """Words from one row to the next."""
+        return 2 * self.tensor.width * self.pixel
 
 
 @dataclass(frozen=True)
@@ -116,7 +136,21 @@ def choose_layouts(network: Network, config: EngineConfig) -> dict[str, Layout]:
         if not isinstance(layout, MapLayout) or not isinstance(whole, MapLayout):
             raise CompileError(f"layer {part.node!r} concatenates the image itself; the engine takes stored maps only")
         layouts[name] = replace(layout, pixel=whole.pixel)
+    for node in network.nodes:
+        if isinstance(node, Polyphase):
+            layouts[node.output] = _phase_layout(node, network, layouts)
     return layouts
+
+
+def _phase_layout(node: Polyphase, network: Network, layouts: dict[str, Layout]) -> PhaseLayout:
+    whole, guide = layouts[node.input], layouts[node.guide]
+    if isinstance(whole, ImageLayout) or isinstance(guide, ImageLayout):
+        raise CompileError(f"layer {node.name!r} samples the image itself; the engine samples stored maps only")
+    if isinstance(whole, PhaseLayout) or isinstance(guide, PhaseLayout):
+        raise CompileError(f"layer {node.name!r} samples a sample; the engine does one at a time")
+    if any(isinstance(maker, Concatenation) and maker.output == node.guide for maker in network.nodes):
+        raise CompileError(f"layer {node.name!r} measures a concatenation; the engine measures what one layer stores")
+    return PhaseLayout(network.tensor(node.output), whole.groups, 2 * whole.pixel, guide=node.guide)
 
 
 def _image_layout(network: Network, tensor: Tensor, config: EngineConfig) -> ImageLayout:
@@ -140,6 +174,9 @@ def _image_layout(network: Network, tensor: Tensor, config: EngineConfig) -> Ima
     if len(users) != 1 or not isinstance(users[0], Convolution | Logits):
         return plain
     node = users[0]
+    if isinstance(node, Convolution) and node.circular:
+        # A row wraps around pixel by pixel.
+        return plain
     kernel = node.weight.shape[3]
     stride, left, out_width = 1, 0, 1
     if isinstance(node, Convolution):
@@ -162,7 +199,10 @@ def _image_layout(network: Network, tensor: Tensor, config: EngineConfig) -> Ima
 
 @dataclass(frozen=True)
 class Part:
-    """Where a part of a concatenation lies: from channel group ``group`` on of the largest one that has it."""
+    """Where a part of a concatenation lies: from channel group ``group`` on of the largest one that has it.
+
+    A phase of a map is a part of it, too.
+    """
 
     node: str
     whole: str
@@ -172,11 +212,16 @@ class Part:
 def concatenated(network: Network, config: EngineConfig) -> dict[str, Part]:
     """Return the place of every tensor that is a part of a concatenation."""
     direct: dict[str, Part] = {}
+    phases = {node.output for node in network.nodes if isinstance(node, Polyphase)}
     for node in network.nodes:
         if not isinstance(node, Concatenation):
             continue
         channels = 0
         for name in node.inputs:
+            if name in phases:
+                raise CompileError(
+                    f"layer {node.name!r} concatenates {name!r}, one phase of a map; the engine takes stored maps only"
+                )
             if name in direct:
                 raise CompileError(
                     f"layer {node.name!r} concatenates {name!r}, which {direct[name].node!r} does already"
@@ -216,6 +261,9 @@ def place(
         The placed layouts, and the first address behind the highest map.
     """
     parts = concatenated(network, config)
+    samples = [node for node in network.nodes if isinstance(node, Polyphase)]
+    phases = {node.output: parts.get(node.input, Part(node.name, node.input, 0)) for node in samples}
+    parts = parts | phases
     order = {network.input: -1}
     dies = {network.input: -1}
     for i, node in enumerate(network.nodes):
@@ -253,7 +301,7 @@ def _replaceable(
     node: Node | None, layouts: dict[str, Layout], dies: dict[str, int], order: dict[str, int]
 ) -> str | None:
     """Return the residual operand whose words a node's output may take, if there is one."""
-    if not isinstance(node, Convolution | Add) or node.residual is None or node.residual not in dies:
+    if not isinstance(node, Convolution | Add | Balance) or node.residual is None or node.residual not in dies:
         return None
     residual = node.residual
     if residual == node.input or dies[residual] > order[node.output]:

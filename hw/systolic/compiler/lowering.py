@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from hw.graph import Network, Rescale, Tensor
+from hw.graph import Network, Polyphase, Rescale, Tensor
 from hw.systolic.compiler import tiling
 from hw.systolic.compiler.constants import ColumnSums, OutputFormula, output_formula
-from hw.systolic.compiler.layout import ImageLayout, Layout, MapLayout
-from hw.systolic.compiler.plan import ChannelConstants, CompileError, LayerPlan, PassPlan, TilePlan
+from hw.systolic.compiler.layout import ImageLayout, Layout, MapLayout, PhaseLayout
+from hw.systolic.compiler.plan import ChannelConstants, CompileError, LayerPlan, PassPlan, TilePlan, View
 from hw.systolic.config import EngineConfig
 from hw.systolic.program import ResidualMode
+from hw.systolic.widths import signed_width
 
 Columns = list[int | None]
 
@@ -37,14 +38,17 @@ class Lowering:
         residual_name: str | None,
         macs: int,
         tensors: list[Tensor] | None = None,
+        *,
+        circular: bool = False,
     ) -> LayerPlan:
-        """Return the plan of a layer whose results are stored."""
+        """Return the plan of a layer whose results are stored; ``circular``: its input map wraps around."""
         config = self.config
         source, output = self.layouts[source_name], self.map(output_name)
         source_tensor, output_tensor = tensors or (source.tensor, output.tensor)
         residual = self.layouts[residual_name] if residual_name is not None else None
-        if isinstance(residual, ImageLayout):
-            raise CompileError(f"layer {name!r} adds the image itself; the engine adds stored maps only")
+        if isinstance(residual, ImageLayout | PhaseLayout):
+            what = "the image itself" if isinstance(residual, ImageLayout) else "one phase of a map"
+            raise CompileError(f"layer {name!r} adds {what}; the engine adds stored maps only")
         sums = tiling.join_sums(tiling.column_sums(passes, columns, config.alphabet) for columns, passes in tiles)
         sums = _spread(sums, output_tensor.channels)
         formula = output_formula(
@@ -56,10 +60,17 @@ class Lowering:
             residual.tensor if residual is not None else None,
             config.output_shift,
         )
+        measured = output_name in guides(self.network)
+        idle = ChannelConstants()
+        if measured and residual is not None:
+            # Lanes of no channel are measured too: whatever their residual lanes hold, their results are clamped to 0.
+            idle = ChannelConstants(-(residual.tensor.maximum << (formula.needs.residual_shift or 0)))
+            width = max(formula.needs.scaled_width, signed_width(idle.addend, 0))
+            formula = replace(formula, needs=replace(formula.needs, scaled_width=width))
         self.check_formula(name, formula)
         height, width = output.tensor.height, output.tensor.width
         summed = any(len(passes) > 1 for _, passes in tiles)
-        rows = tiling.strip_rows(name, height, width, config) if summed else height
+        rows = tiling.strip_rows(name, height, width, config, even=measured) if summed else height
         plan_tiles = []
         for columns, passes in tiles:
             channel = next(c for c in columns if c is not None)
@@ -67,7 +78,7 @@ class Lowering:
             plan_tiles.append(
                 TilePlan(
                     tuple(passes),
-                    self.constants(columns, formula),
+                    self.constants(columns, formula, idle),
                     output=output.base + group,
                     output_step=output.pixel,
                     residual=residual.base + group if residual is not None else 0,
@@ -75,7 +86,9 @@ class Lowering:
                     lane_set=lane // config.cols,
                 )
             )
-        geometry = self.geometry(source, stride, width, rows)
+        if isinstance(source, PhaseLayout) and not circular:
+            _check_inside(name, source, tiles, stride, output)
+        geometry = self.geometry(source, stride, width, rows, circular=circular)
         return LayerPlan(
             node=name,
             **geometry,
@@ -92,26 +105,40 @@ class Lowering:
                 "residual_step": rows * width * (residual.pixel if residual is not None else 0),
             },
             macs=macs,
+            measures=output_name if measured else None,
+            norm_bits=(output.tensor.elements // 4 * output.tensor.maximum).bit_length() if measured else 0,
         )
 
-    def geometry(self, source: Layout, stride: tuple[int, int], cols: int, rows: int) -> dict[str, Any]:
+    def geometry(
+        self, source: Layout, stride: tuple[int, int], cols: int, rows: int, *, circular: bool = False
+    ) -> dict[str, Any]:
         """Return the fields of a plan that say how the input map is walked through."""
         if isinstance(source, ImageLayout):
             row, pixel = source.row, 1
             stride_x = stride[1] // source.step if cols > 1 else 0
             width = source.words_per_row
         else:
-            row, pixel = source.tensor.width * source.pixel, source.pixel
+            row, pixel = source.row, source.pixel
             stride_x, width = stride[1], source.tensor.width
+        height, view = source.tensor.height, None
+        stride_y = stride[0]
+        if circular or isinstance(source, PhaseLayout):
+            # A single operand has no next one.
+            stride_x, stride_y = stride_x if cols > 1 else 0, stride_y if rows > 1 else 0
+            width, height = width - stride_x, height - stride_y
+            view = View(-width * pixel, -height * row, source.tensor.height)
+            if isinstance(source, PhaseLayout):
+                view = replace(view, x_phase=pixel // 2, y_phase=row // 2, guide=source.guide)
         return {
+            "view": view,
             "cols": cols,
             "rows": rows,
             "x_step": stride_x * pixel,
             "y_step": stride[0] * row,
             "stride_x": stride_x,
-            "stride_y": stride[0],
+            "stride_y": stride_y,
             "width": width,
-            "height": source.tensor.height,
+            "height": height,
             "border": source.border if isinstance(source, ImageLayout) else source.tensor.zero_point,
         }
 
@@ -122,7 +149,7 @@ class Lowering:
         tile, group = tiling.identity_tile(columns, channel, source, self.config)
         if isinstance(source, ImageLayout):
             return PassPlan(source.base + y * source.row + x, x, y, tile)
-        return PassPlan(source.base + (y * source.tensor.width + x) * source.pixel + group, x, y, tile)
+        return PassPlan(source.base + y * source.row + x * source.pixel + group, x, y, tile)
 
     def map(self, name: str) -> MapLayout:
         """Return the layout of a stored map."""
@@ -130,11 +157,12 @@ class Lowering:
         assert isinstance(layout, MapLayout)
         return layout
 
-    def constants(self, columns: Columns, formula: OutputFormula) -> tuple[ChannelConstants, ...]:
-        """Constants of every column; a column without a channel gives 0."""
-        return tuple(
-            formula.channels[c] if c is not None and c < len(formula.channels) else ChannelConstants() for c in columns
-        )
+    def constants(
+        self, columns: Columns, formula: OutputFormula, idle: ChannelConstants | None = None
+    ) -> tuple[ChannelConstants, ...]:
+        """Constants of every column; a column without a channel gives 0, or has those of ``idle``."""
+        idle = idle or ChannelConstants()
+        return tuple(formula.channels[c] if c is not None and c < len(formula.channels) else idle for c in columns)
 
     def check_formula(self, node: str, formula: OutputFormula) -> None:
         """Raise :class:`CompileError` if the engine is too narrow for an output formula."""
@@ -152,6 +180,28 @@ class Lowering:
                 f"layer {node!r} needs a residual shift of {needs.residual_shift}, "
                 f"the engine has {config.min_residual_shift} and more"
             )
+
+
+def _check_inside(
+    name: str,
+    source: PhaseLayout,
+    tiles: list[tuple[Columns, list[PassPlan]]],
+    stride: tuple[int, int],
+    output: MapLayout,
+) -> None:
+    """Refuse windows that reach outside of a phase, which is read as a map that wraps around."""
+    reach_y, reach_x = (output.tensor.height - 1) * stride[0], (output.tensor.width - 1) * stride[1]
+    for step in (step for _, passes in tiles for step in passes):
+        inside_x = step.x >= 0 and step.x + reach_x < source.tensor.width
+        if not inside_x or step.y < 0 or step.y + reach_y >= source.tensor.height:
+            raise CompileError(
+                f"layer {name!r} pads one phase of a map with the zero point; the engine lets it wrap around"
+            )
+
+
+def guides(network: Network) -> frozenset[str]:
+    """Return the tensors whose phases are measured."""
+    return frozenset(node.guide for node in network.nodes if isinstance(node, Polyphase))
 
 
 def _spread(sums: ColumnSums, channels: int) -> ColumnSums:

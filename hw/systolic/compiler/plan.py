@@ -67,20 +67,51 @@ class TilePlan:
     residual_step: int = 0
     lane_set: int = 0
 
-    def moved(self, strip: int, steps: Mapping[str, int]) -> TilePlan:
+    def moved(self, strip: int, steps: Mapping[str, int], view: View | None) -> TilePlan:
         """Return the tile of a strip; ``steps`` are :attr:`LayerPlan.strip_steps`."""
         if strip == 0:
             return self
-        passes = (
+        passes = [
             replace(step, address=step.address + strip * steps["input_step"], y=step.y + strip * steps["y_step"])
             for step in self.passes
-        )
+        ]
+        if view is not None:
+            # From the first row on again: a row's words are the strip's steps in words over those in rows.
+            row = steps["input_step"] // steps["y_step"] if steps["y_step"] else 0
+            passes = [
+                replace(step, address=step.address - step.y // view.rows * view.rows * row, y=step.y % view.rows)
+                for step in passes
+            ]
         return replace(
             self,
             passes=tuple(passes),
             output=self.output + strip * steps["output_step"],
             residual=self.residual + strip * steps["residual_step"],
         )
+
+
+@dataclass(frozen=True)
+class View:
+    """How a layer reads a map that wraps around, or one phase of a map (``VIEW``, :mod:`hw.systolic.program`).
+
+    Attributes
+    ----------
+    x_wrap, y_wrap : int
+        Words from an operand, or a row's first one, to the next where the walk goes on at the map's other end.
+    rows : int
+        Rows of the map.
+    x_phase, y_phase : int
+        Words by which an odd phase's operands are further on; 0 for a whole map.
+    guide : str or None
+        The tensor whose largest phase it is.
+    """
+
+    x_wrap: int
+    y_wrap: int
+    rows: int
+    x_phase: int = 0
+    y_phase: int = 0
+    guide: str | None = None
 
 
 @dataclass(frozen=True)
@@ -100,7 +131,9 @@ class Needs:
 class LayerPlan:
     """A layer's instructions; the fields are those of ``OPERAND`` and ``RESULT`` (:mod:`hw.systolic.program`).
 
-    ``macs`` counts the network's multiply-accumulates that the layer does (zero weights and borders included).
+    ``macs`` counts the network's multiply-accumulates that the layer does (zero weights and borders included). With a
+    ``view``, ``width`` and ``height`` are the map's less the strides. ``measures`` is the stored tensor whose phases
+    are measured, whose norms take ``norm_bits``; ``table`` what results go through.
     """
 
     node: str
@@ -122,6 +155,19 @@ class LayerPlan:
     strip_steps: dict[str, int] = field(default_factory=dict)
     macs: int = 0
     needs: Needs = Needs(0, 0, 0, None)
+    view: View | None = None
+    measures: str | None = None
+    norm_bits: int = 0
+    table: NDArray[np.uint8] | None = None
+
+    @property
+    def looped(self) -> bool:
+        """Whether an engine with ``strip_loops`` repeats the passes of a strip; what wraps around is written out."""
+        return self.strips > 1 and self.view is None
+
+    def strip_tiles(self, strip: int) -> list[TilePlan]:
+        """Return the tiles of a strip."""
+        return [tile.moved(strip, self.strip_steps, self.view) for tile in self.tiles]
 
     @property
     def row_step(self) -> int:
@@ -147,6 +193,8 @@ class LayerPlan:
     def coordinate_bits(self) -> int:
         """Width of coordinates that tell every operand from one outside of the map."""
         most = max(self.cols, self.rows * self.strips, self.strips)
+        if self.view is not None:
+            return max(most, self.width + self.stride_x, self.view.rows).bit_length()
         for tile in self.tiles:
             for step in tile.passes:
                 for begin, size, stride, count in (

@@ -48,6 +48,8 @@ def window_passes(
     source: Layout,
     padding: tuple[int, int],
     config: EngineConfig,
+    *,
+    circular: bool = False,
 ) -> list[PassPlan]:
     """Return the passes of one column tile of a convolution: one for each tap and channel group.
 
@@ -63,6 +65,8 @@ def window_passes(
         Padding above and left of the map.
     config : EngineConfig
         Shape of the engine.
+    circular : bool
+        The map wraps around: a window that begins outside of it begins at its other end.
 
     Notes
     -----
@@ -81,12 +85,11 @@ def window_passes(
                 for i in range(min(source.window, kw - dx)):
                     lane = source.first_lane + i * channels
                     tile[lane : lane + channels, cols] = weight[outs, :, dy, dx + i].T
-                x = dx // source.step
-                address = source.base + (dy - padding[0]) * source.row + x
                 # A packed image has its own padding; a plain one is read beyond its edge.
-                x -= padding[1] - source.pad_left
-                address -= padding[1] - source.pad_left
-                passes.append(PassPlan(address, x, dy - padding[0], tile))
+                x, y = dx // source.step - (padding[1] - source.pad_left), dy - padding[0]
+                if circular:
+                    x, y = x % source.tensor.width, y % source.tensor.height
+                passes.append(PassPlan(source.base + y * source.row + x, x, y, tile))
         else:
             for dx in range(kw):
                 for g in range(source.groups):
@@ -94,8 +97,9 @@ def window_passes(
                     tile = np.zeros((config.rows, config.cols), np.int64)
                     tile[: part.shape[1], cols] = part.T
                     x, y = dx - padding[1], dy - padding[0]
-                    address = source.base + (y * source.tensor.width + x) * source.pixel + g
-                    passes.append(PassPlan(address, x, y, tile))
+                    if circular:
+                        x, y = x % source.tensor.width, y % source.tensor.height
+                    passes.append(PassPlan(source.base + y * source.row + x * source.pixel + g, x, y, tile))
     used = [p for p in passes if p.weights is not None and p.weights.any()]
     used = used or passes[:1]
     if not isinstance(source, ImageLayout) or source.planes == 1:
@@ -144,10 +148,10 @@ def join_sums(parts: Iterable[dict[int, tuple[int, int, int]]]) -> ColumnSums:
     return ColumnSums(rows[:, 0], rows[:, 1], rows[:, 2])
 
 
-def strip_rows(node: str, height: int, width: int, config: EngineConfig) -> int:
-    """Return how many output rows of a layer run at once: the largest divisor whose sums fit."""
+def strip_rows(node: str, height: int, width: int, config: EngineConfig, *, even: bool = False) -> int:
+    """Return how many output rows of a layer run at once: the largest (``even``) divisor whose sums fit."""
     for rows in range(min(height, config.psum_depth // width), 0, -1):
-        if height % rows == 0:
+        if height % rows == 0 and not (even and rows % 2):
             return rows
     raise CompileError(f"layer {node!r} has output rows of {width} pixels, the engine sums {config.psum_depth} at once")
 

@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hw.graph.ops import Add, AveragePool, Concatenation, Convolution, Logits, MaxPool
+from hw.graph.ops import Add, AveragePool, Balance, Concatenation, Convolution, Logits, MaxPool, Polyphase, Table
 from hw.systolic.compiler.fold_shifts import FoldedConvolution
 from hw.systolic.compiler.lowering import Lowering
-from hw.systolic.compiler.operations import add, average_pool, convolution, logits, max_pool
+from hw.systolic.compiler.operations import (
+    add,
+    average_pool,
+    balance,
+    convolution,
+    logits,
+    max_pool,
+    polyphase,
+    table,
+)
 from hw.systolic.compiler.plan import LayerPlan
 
 Lower = Callable[[Lowering, Any], list[LayerPlan]]
@@ -26,6 +35,9 @@ LOWER: dict[type, Lower] = {
     AveragePool: average_pool.lower,
     Add: add.lower,
     Concatenation: _nothing,
+    Polyphase: polyphase.lower,
+    Table: table.lower,
+    Balance: balance.lower,
     Logits: logits.lower,
 }
 """By the operation's class."""

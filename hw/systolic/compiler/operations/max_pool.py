@@ -7,7 +7,7 @@ from dataclasses import replace
 from hw.graph import Rescale
 from hw.graph.ops import MaxPool
 from hw.systolic.compiler import tiling
-from hw.systolic.compiler.lowering import Lowering
+from hw.systolic.compiler.lowering import Lowering, guides
 from hw.systolic.compiler.plan import CompileError, LayerPlan
 from hw.systolic.program import ResidualMode
 
@@ -23,7 +23,13 @@ def lower(lowering: Lowering, node: MaxPool) -> list[LayerPlan]:
     # The array passes the stored number on as it is: zero points must not be taken off and put back.
     tensors = [replace(lowering.network.tensor(name), zero_point=0) for name in (node.input, node.output)]
     plans = []
-    for part, mode in ((taps[:1], ResidualMode.NONE), (taps[1:], ResidualMode.MAXIMUM)):
+    source = lowering.network.tensor(node.input)
+    if node.circular:
+        taps = [(y % source.height, x % source.width) for y, x in taps]
+    # What is measured is the last comparison's result.
+    last = len(taps) - 1 if node.output in guides(lowering.network) else len(taps)
+    parts = ((taps[:1], ResidualMode.NONE), (taps[1:last], ResidualMode.MAXIMUM), (taps[last:], ResidualMode.MAXIMUM))
+    for part, mode in parts if len(taps) > 1 else parts[:1]:
         tiles = [
             (columns, [lowering.tap(columns, node.input, y, x)])
             for columns in tiling.channel_tiles(output.channels, lowering.config)
@@ -31,8 +37,9 @@ def lower(lowering: Lowering, node: MaxPool) -> list[LayerPlan]:
         ]
         if tiles:
             plan = lowering.layer(
-                node.name, node.input, node.output, tiles, rescale, node.stride, None, 0, tensors=tensors
-            )
+                node.name, node.input, node.output, tiles, rescale, node.stride, None, 0, tensors,
+                circular=node.circular,
+            )  # fmt: skip
             plan = replace(plan, border=0, residual=mode)
             if mode is ResidualMode.MAXIMUM:
                 plan = replace(
@@ -41,4 +48,4 @@ def lower(lowering: Lowering, node: MaxPool) -> list[LayerPlan]:
                     strip_steps={**plan.strip_steps, "residual_step": plan.strip_steps["output_step"]},
                 )
             plans.append(plan)
-    return plans
+    return [*(replace(plan, measures=None, norm_bits=0) for plan in plans[:-1]), plans[-1]]
