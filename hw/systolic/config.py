@@ -87,7 +87,7 @@ class EngineConfig:
         Width of the sums that say which phase of a map is the largest, 0 without: polyphase sampling. One cluster only,
         as every image has its own phase.
     table : bool
-        Whether results can go through a table (tanh).
+        Whether results can go through a table (tanh): those of one requantiser, as tables are rare.
     watchdog_bits : int
         An inference that is not done after ``2^watchdog_bits`` clocks is stopped with an error.
 

@@ -74,7 +74,7 @@ class ClockModel:
                 self._instruction()  # VIEW
                 self.now += 1
             for strip in range(layer.strips):
-                for tile in layer.tiles:
+                for tile in layer.strip_tiles(strip) if layer.serpentine else layer.tiles:
                     for i, step in enumerate(tile.passes):
                         last = i == len(tile.passes) - 1
                         if last:

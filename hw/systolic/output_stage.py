@@ -36,7 +36,8 @@ class OutputStage(wiring.Component):
         A slot whose sums are complete was issued in this clock (clock 0).
     pending : out
         Such a slot of an earlier clock has not been stored yet.
-    lane_set, residual_mode, residual_shift, maximum, logits, table : in, constant during a layer
+    lane_set, residual_mode, residual_shift, maximum, logits : in, constant during a layer
+    table : in, constant during a layer; the results of requantiser 0 are looked up in the table
     table_restart, table_valid, table_entry : in
         Writes the table's next entry (``table_restart`` first), while no results are under way.
     residual_due : out
@@ -92,13 +93,6 @@ class OutputStage(wiring.Component):
             with m.If(self.residual_mode == ResidualMode.MAXIMUM):
                 m.d.comb += self.residual_due.eq(last[timing.maximum_read(config)])
 
-        entry = Signal(config.activation_bits, reset_less=True)
-        if config.table:
-            with m.If(self.table_valid):
-                m.d.sync += entry.eq(entry + 1)
-            with m.If(self.table_restart):
-                m.d.sync += entry.eq(0)
-
         phase: dict[int, Value] = {}
         for unit in range(config.requantizers):
             group = unit * share // config.tile_cols
@@ -126,9 +120,9 @@ class OutputStage(wiring.Component):
             if unit == 0:
                 m.d.comb += self.logit.eq(requantizer.total)
             late = config.result_skew - group
-            result: Value = requantizer.result
-            if config.table:
-                result = self._looked_up(m, unit, result, entry)
+            result = delayed(m, requantizer.result, timing.table(config), f"plain{unit}")
+            if config.table and unit == 0:
+                result = Mux(self.table, self._looked_up(m, requantizer.result), result)
             waiting = delay_line(m, result, late, f"result{unit}")
             for n in range(share):
                 m.d.comb += self.results[unit * share + n].eq(waiting[late - n])
@@ -139,12 +133,17 @@ class OutputStage(wiring.Component):
         ]
         return m
 
-    def _looked_up(self, m: Module, unit: int, result: Value, entry: Signal) -> Value:
-        """Return a requantiser's result ``timing.table`` clocks later, looked up where the layer says so."""
+    def _looked_up(self, m: Module, result: Value) -> Value:
+        """Return the table's number for a result, ``timing.table`` clocks later."""
         config = self.config
         bits = config.activation_bits
+        entry = Signal(bits, reset_less=True)
+        with m.If(self.table_valid):
+            m.d.sync += entry.eq(entry + 1)
+        with m.If(self.table_restart):
+            m.d.sync += entry.eq(0)
         memory = Memory(shape=unsigned(bits), depth=1 << bits, init=[], attrs=NO_COLLISION)
-        m.submodules[f"table{unit}"] = memory
+        m.submodules.table = memory
         write, read = memory.write_port(), memory.read_port()
         m.d.comb += [
             write.addr.eq(entry),
@@ -152,9 +151,7 @@ class OutputStage(wiring.Component):
             write.en.eq(self.table_valid),
             read.addr.eq(result),
         ]
-        clocks = timing.table(config)
-        value = delayed(m, read.data, clocks - 1, f"table_register{unit}")
-        return Mux(self.table, value, delayed(m, result, clocks, f"plain{unit}"))
+        return delayed(m, read.data, timing.table(config) - 1, "table_register")
 
     def _residual(self, m: Module, unit: int, group: int) -> Value:
         """Return the residual operand of the column whose turn it is.

@@ -127,7 +127,8 @@ RESULT = data.StructLayout(
 ``width``/``height`` are the input map's size (outside of it an operand is ``border``). ``maximum`` is the largest
 stored activation. ``residual_shift`` counts from the engine's ``min_residual_shift``. ``classes`` is 0 except in the
 layer that makes the logits, which are sent out, not stored. ``measured``: the sums of the results' four phases are
-taken (:class:`~hw.systolic.phase_norms.PhaseNorms`). ``table``: results go through the table.
+taken (:class:`~hw.systolic.phase_norms.PhaseNorms`). ``table``: the results of requantiser 0 go through
+the table.
 """
 
 VIEW = data.StructLayout({"opcode": 4, "x_wrap": 16, "y_wrap": 16, "x_phase": 12, "y_phase": 16})

@@ -11,7 +11,8 @@ from hw.graph import Concatenation, Network
 from hw.systolic.compiler.assemble import Assembler, Program
 from hw.systolic.compiler.fold_shifts import fold_shifts, views
 from hw.systolic.compiler.layers import layer_plans
-from hw.systolic.compiler.layout import ImageLayout, Layout, MapLayout, choose_layouts, place
+from hw.systolic.compiler.layout import ImageLayout, Layout, MapLayout, choose_layouts
+from hw.systolic.compiler.place import place
 from hw.systolic.compiler.plan import CompileError, LayerPlan
 from hw.systolic.config import EngineConfig
 from hw.systolic.cycles import LayerClocks, predicted_clocks

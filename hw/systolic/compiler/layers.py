@@ -11,7 +11,7 @@ from hw.graph.ops import Convolution, Logits, Node
 from hw.systolic.compiler.layout import ImageLayout, Layout
 from hw.systolic.compiler.lowering import Lowering
 from hw.systolic.compiler.operations import LOWER
-from hw.systolic.compiler.plan import CompileError, LayerPlan
+from hw.systolic.compiler.plan import CompileError, LayerPlan, without_reloads
 from hw.systolic.config import EngineConfig
 from hw.systolic.program import MOST_WORDS, instruction_words
 
@@ -118,14 +118,6 @@ def _check_plan(plan: LayerPlan, config: EngineConfig) -> None:
 
 
 def _without_reloads(plan: LayerPlan) -> LayerPlan:
-    """Keep the weights of the pass before where they are the same (pooling)."""
-    held: np.ndarray | None = None
-    tiles = []
-    for tile in plan.tiles:
-        passes = []
-        for step in tile.passes:
-            same = held is not None and step.weights is not None and np.array_equal(held, step.weights)
-            held = step.weights
-            passes.append(replace(step, weights=None) if same else step)
-        tiles.append(replace(tile, passes=tuple(passes)))
-    return replace(plan, tiles=tuple(tiles))
+    """Keep the weights of the pass before where they are the same (pooling), unless strips see to that themselves."""
+    alone = plan.serpentine and plan.strips > 1
+    return plan if alone else replace(plan, tiles=tuple(without_reloads(plan.tiles)))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hw.graph import Network, Tensor
-from hw.graph.ops import Add, Balance, Concatenation, Convolution, Logits, Node, Polyphase
+from hw.graph.ops import Concatenation, Convolution, Logits, Polyphase, Table
 from hw.systolic.compiler.plan import CompileError
 from hw.systolic.config import EngineConfig
 
@@ -139,7 +139,15 @@ def choose_layouts(network: Network, config: EngineConfig) -> dict[str, Layout]:
     for node in network.nodes:
         if isinstance(node, Polyphase):
             layouts[node.output] = _phase_layout(node, network, layouts)
+        if isinstance(node, Table):
+            words = -(-network.tensor(node.output).channels // config.columns_per_requantizer)
+            layouts[scratch_name(node)] = MapLayout(network.tensor(node.output), words, words)
     return layouts
+
+
+def scratch_name(node: Table) -> str:
+    """Return the name of what a table stores on the way: words of as many numbers as a requantiser has columns."""
+    return f"{node.name}, looked up"
 
 
 def _phase_layout(node: Polyphase, network: Network, layouts: dict[str, Layout]) -> PhaseLayout:
@@ -243,69 +251,7 @@ def concatenated(network: Network, config: EngineConfig) -> dict[str, Part]:
     return found
 
 
-def _whole(name: str, parts: dict[str, Part]) -> str:
-    return parts[name].whole if name in parts else name
-
-
-def place(
-    network: Network, layouts: dict[str, Layout], base: int, config: EngineConfig
-) -> tuple[dict[str, Layout], int]:
-    """Give every map an address from ``base`` on; maps that are not alive together may share words.
-
-    A map takes the place of the residual operand that is added to it, if nobody needs that one any more: a pixel's
-    residual is read before its result is written.
-
-    Returns
-    -------
-    layouts, end
-        The placed layouts, and the first address behind the highest map.
-    """
-    parts = concatenated(network, config)
+def phases(network: Network, parts: dict[str, Part]) -> dict[str, Part]:
+    """Return the place of every sample: that of its map, which may itself be one of ``parts``."""
     samples = [node for node in network.nodes if isinstance(node, Polyphase)]
-    phases = {node.output: parts.get(node.input, Part(node.name, node.input, 0)) for node in samples}
-    parts = parts | phases
-    order = {network.input: -1}
-    dies = {network.input: -1}
-    for i, node in enumerate(network.nodes):
-        if node.output in layouts:
-            # A part takes the place of the whole, which is alive from its first part on.
-            name = _whole(node.output, parts)
-            order[name] = min(order.get(name, i), i)
-            dies[name] = max(dies.get(name, i), i)
-        for name in node.inputs:
-            dies[_whole(name, parts)] = i
-    makers = {node.output: node for node in network.nodes if node.output in layouts and node.output not in parts}
-    placed: dict[str, Layout] = {}
-    for name in sorted(order, key=lambda name: (order[name], name)):
-        alive = [
-            (placed[other].base, placed[other].base + placed[other].words)
-            for other in placed
-            if dies[other] >= order[name]
-        ]
-        residual = _replaceable(makers.get(name), layouts, dies, order)
-        if residual is not None:
-            placed[name] = replace(layouts[name], base=placed[residual].base)
-            continue
-        address = base
-        for low, high in sorted(alive):
-            if address + layouts[name].words <= low:
-                break
-            address = max(address, high)
-        placed[name] = replace(layouts[name], base=address)
-    for name, part in parts.items():
-        placed[name] = replace(layouts[name], base=placed[part.whole].base + part.group)
-    return placed, max(layout.base + layout.words for layout in placed.values())
-
-
-def _replaceable(
-    node: Node | None, layouts: dict[str, Layout], dies: dict[str, int], order: dict[str, int]
-) -> str | None:
-    """Return the residual operand whose words a node's output may take, if there is one."""
-    if not isinstance(node, Convolution | Add | Balance) or node.residual is None or node.residual not in dies:
-        return None
-    residual = node.residual
-    if residual == node.input or dies[residual] > order[node.output]:
-        return None
-    old, new = layouts[residual], layouts[node.output]
-    alike = isinstance(old, MapLayout) and isinstance(new, MapLayout) and old.words == new.words
-    return residual if alike else None
+    return {node.output: parts.get(node.input, Part(node.name, node.input, 0)) for node in samples}

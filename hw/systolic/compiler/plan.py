@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -166,8 +166,22 @@ class LayerPlan:
         return self.strips > 1 and self.view is None
 
     def strip_tiles(self, strip: int) -> list[TilePlan]:
-        """Return the tiles of a strip."""
-        return [tile.moved(strip, self.strip_steps, self.view) for tile in self.tiles]
+        """Return the tiles of a strip.
+
+        Where strips are written out in any case, every second one runs backwards: it begins with the weights with which
+        the one before ended.
+        """
+        tiles = [tile.moved(strip, self.strip_steps, self.view) for tile in self.tiles]
+        if self.strips == 1 or not self.serpentine:
+            return tiles
+        if strip % 2:
+            tiles = [replace(tile, passes=tile.passes[::-1]) for tile in tiles[::-1]]
+        return without_reloads(tiles, tiles[0].passes[0].weights if strip else None)
+
+    @property
+    def serpentine(self) -> bool:
+        """Whether every second strip runs backwards: not where the low bits of an image must follow the high ones."""
+        return self.view is not None and not any(step.low for tile in self.tiles for step in tile.passes)
 
     @property
     def row_step(self) -> int:
@@ -204,6 +218,19 @@ class LayerPlan:
                     end = max(size, begin + stride * (count - 1) + 1)
                     most = max(most, end - min(0, begin))
         return most.bit_length()
+
+
+def without_reloads(tiles: Sequence[TilePlan], held: Weights | None = None) -> list[TilePlan]:
+    """Keep the weights of the pass before where they are the same; ``held`` are those that the array has already."""
+    kept = []
+    for tile in tiles:
+        passes = []
+        for step in tile.passes:
+            same = held is not None and step.weights is not None and np.array_equal(held, step.weights)
+            held = step.weights
+            passes.append(replace(step, weights=None) if same else step)
+        kept.append(replace(tile, passes=tuple(passes)))
+    return kept
 
 
 class CompileError(ValueError):
