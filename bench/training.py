@@ -92,16 +92,28 @@ def jobs() -> Iterator[Job]:
 
 def neighbours() -> Iterator[Job]:
     """Yield the short runs that compare networks with one another (``bench/neighbours.py``)."""
-    # Name and number of seeds.
-    networks = {"resnet8": 3, "resnet8_aps": 2, "resnet8_strided": 2, "addressnet_small": 1, "resnet8_sb": 3}
-    networks |= {"invariant_addressnet": 1, "resnet8_se": 3, "addressnet": 1}
+
+    def twin(model: str, seed: int) -> Job:
+        return Job(model, "cifar10", "float", 32, 32, NEIGHBOUR_EPOCHS, seed)
+
+    def shifts(model: str, seed: int) -> Job:
+        return Job(model, "cifar10", "s3", 3, 8, NEIGHBOUR_EPOCHS, seed)
+
+    for model in ("resnet8", "resnet8_aps", "resnet8_strided"):
+        yield from (twin(model, 0), shifts(model, 0))
+    # Attention: squeeze-and-excitation multiplies, so it has no shift form.
     for seed in range(3):
-        for model, seeds in networks.items():
-            if seed < seeds:
-                yield Job(model, "cifar10", "float", 32, 32, NEIGHBOUR_EPOCHS, seed)
-                # Squeeze-and-excitation multiplies: it has no shift form.
-                if model != "resnet8_se":
-                    yield Job(model, "cifar10", "s3", 3, 8, NEIGHBOUR_EPOCHS, seed)
+        yield from (twin(model, seed) for model in ("resnet8_sb", "resnet8_se"))
+        if seed:
+            yield twin("resnet8", seed)
+        else:
+            yield shifts("resnet8_sb", seed)
+            for model in ("addressnet_small", "invariant_addressnet"):
+                yield from (twin(model, seed), shifts(model, seed))
+    for model in ("resnet8_aps", "resnet8_strided"):
+        yield from (twin(model, 1), shifts(model, 1))
+    for seed in (1, 2):
+        yield from (shifts(model, seed) for model in ("resnet8", "resnet8_sb"))
 
 
 def run(job: Job) -> None:

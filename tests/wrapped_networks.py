@@ -130,13 +130,13 @@ class WrappedBuilder(Builder):
         output = self.store(*trunk.shape, signed=self.choose.integer(0, 3) == 0)
         sign = self.choose.generator().integers(-1, 2, channels).astype(np.int8)
         rescale = self.rescale(np.full(channels, trunk.maximum), output, residual=True)
-        self.nodes.append(
-            Balance(f"balance{len(self.nodes)}", attention.name, trunk.name, output.name, sign, rescale)
-        )
+        self.nodes.append(Balance(f"balance{len(self.nodes)}", attention.name, trunk.name, output.name, sign, rescale))
         return output
 
 
-def build(choose: Chooser, *, bits: int = 8, alphabets: Sequence[Alphabet] = (), image_bits: int | None = None) -> Network:
+def build(
+    choose: Chooser, *, bits: int = 8, alphabets: Sequence[Alphabet] = (), image_bits: int | None = None
+) -> Network:
     """Return a random valid network; parameters as of :func:`tests.strategies.build`."""
     alphabets = alphabets or tuple(Alphabet.s3(b) for b in (2, 3, 4))
     builder = WrappedBuilder(choose, bits, alphabets)
