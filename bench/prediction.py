@@ -58,9 +58,11 @@ def build(design: Design) -> dict[str, Any]:
     return row
 
 
-def sweep(family: Family, console: Console) -> None:
-    """Build what is missing."""
+def sweep(family: Family, console: Console, only: str) -> None:
+    """Build what is missing, of the designs whose name contains ``only``."""
     for number, design in enumerate(designs(family), 1):
+        if only not in design.name:
+            continue
         key = hashlib.sha256(emit_verilog(design.config).encode()).hexdigest()[:16]
         if any(row["design"] == design.name and row["made_from"] == key for row in _kept()):
             continue
@@ -142,11 +144,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--family", choices=[family.value for family in Family], help="build only this one's designs")
     parser.add_argument("--fit", action="store_true", help="build nothing")
+    parser.add_argument("--only", default="", help="build only designs whose name contains this")
     arguments = parser.parse_args()
     console = Console()
     families = [Family(arguments.family)] if arguments.family else list(Family)
     for family in () if arguments.fit else families:
-        sweep(family, console)
+        sweep(family, console, arguments.only)
     evaluate(_kept(), console)
 
 

@@ -67,7 +67,8 @@ def count_parts(config: EngineConfig, family: Family) -> dict[str, float]:
     latter once for every bit of the shift but the first), ``codes`` their weights, ``tree`` the adders between them,
     ``sums`` the accumulators. The others are parts of the requantisers: the columns' selection, factor, scale shift,
     residual shift, maximum. ``word`` is a memory word, ``argmax`` the logit that is compared, ``small_rams`` are the
-    memories made of tables.
+    memories made of tables. ``wrapping`` are addresses and coordinates of maps that wrap around, ``norms`` and
+    ``norm_lanes`` the sums of a map's phases and the lanes they are made of, ``table`` the results that pass one.
     """
     cells = config.rows * config.cols
     units, share, bits = config.requantizers, config.columns_per_requantizer, config.activation_bits
@@ -80,7 +81,11 @@ def count_parts(config: EngineConfig, family: Family) -> dict[str, float]:
         "addresses": config.address_bits + config.program_bits,
         "steps": config.step_bits + config.coordinate_bits,
         "argmax": config.scaled_width * config.argmax,
-        "small_rams": groups * sum(small_rams(family, *memory) for memory in memories)
+        "wrapping": config.circular * (2 * config.address_bits + config.coordinate_bits),
+        "norms": config.norm_bits,
+        "norm_lanes": bits * config.cols * (config.norm_bits > 0),
+        "small_rams": small_rams(family, 4, config.norm_bits) * (config.norm_bits > 0)
+        + groups * sum(small_rams(family, *memory) for memory in memories)
         + config.clusters * small_rams(family, DEPTH, buffer_layout(config).size),
     }
     each = {
@@ -96,6 +101,7 @@ def count_parts(config: EngineConfig, family: Family) -> dict[str, float]:
         "scale": units * config.scaled_width * scale_bits(config),
         "residual": units * (bits + (1 << residual_bits) - 1) * residual_bits,
         "maximum": units * bits * config.max_pool,
+        "table": bits * (units + 1) * config.table,
     }
     return {**once, **{part: config.clusters * count for part, count in each.items()}}
 
@@ -119,7 +125,8 @@ def _block_rams(config: EngineConfig, family: Family) -> int:
     if config.program_words:
         shared += _word_rams(config, family, config.word_bits, config.program_words)
     buffer = _rams(family, DEPTH, buffer_layout(config).size)
-    return shared + config.clusters * (sums + maps + buffer)
+    table = _rams(family, 1 << config.activation_bits, config.activation_bits) if config.table else 0
+    return shared + config.clusters * (sums + maps + buffer + table)
 
 
 def _word_rams(config: EngineConfig, family: Family, lane_bits: int, depth: int) -> int:

@@ -64,9 +64,13 @@ def search(networks: Sequence[Network], device: Device, **pinned: int) -> list[C
         except (CompileError, ValueError) as error:
             reason = str(error)
             continue
-        counts = [pinned["clusters"]] if "clusters" in pinned else range(16 if config.program_words else 1, 0, -1)
-        for clusters in counts:
-            config = replace(config, clusters=clusters)
+        most = 16 if config.program_words and not config.norm_bits else 1
+        for clusters in [pinned["clusters"]] if "clusters" in pinned else range(most, 0, -1):
+            try:
+                config = replace(config, clusters=clusters)
+            except ValueError as error:
+                reason = str(error)
+                break
             area = estimate_area(config, device)
             if area.fits(device, FULL[device.family]):
                 found.append(Candidate(config, area, compiled.predicted_cycles, compiled.busy))
@@ -87,7 +91,8 @@ def _shapes(networks: Sequence[Network], device: Device, pinned: dict[str, int])
             continue
         if base.memory is MemoryKind.SPRAM and rows * base.activation_bits != 64:
             continue
-        for share in (1, 2, 4):
+        # Norms of phases take results that are two clocks apart.
+        for share in (2, 4) if base.norm_bits else (1, 2, 4):
             if share > cols or share != pinned.get("columns_per_requantizer", share):
                 continue
             yield with_shape(base, device.family, rows, cols, share)

@@ -8,7 +8,7 @@ from typing import Any
 
 from hw.devices import Device, Family
 from hw.graph import Alphabet, Network, Tensor
-from hw.graph.ops import Convolution, Logits, MaxPool
+from hw.graph.ops import Convolution, Logits, MaxPool, Polyphase
 from hw.systolic.area import estimate_area
 from hw.systolic.compiler.compile import CompiledNetwork, compile_network
 from hw.systolic.compiler.fold_shifts import fold_shifts
@@ -32,7 +32,6 @@ _WIDEST: dict[str, Any] = {
     "class_bits": 10,
     "watchdog_bits": 31,
     "circular": True,
-    "norm_bits": 32,
     "table": True,
 }
 WATCHDOG_BITS = 23
@@ -87,7 +86,19 @@ def _widest(networks: Sequence[Network], config: EngineConfig) -> EngineConfig:
     """Return ``config`` as wide as an engine can be."""
     shifts = [int(n.rescale.s.max()) for network in networks for n in network.nodes if hasattr(n, "rescale")]
     planes = 1 + any(_two_planes(network.tensor(network.input), config) for network in networks)
-    return replace(config, **_WIDEST, output_shift=max([0, *shifts]), constant_depth=1024, image_planes=planes)
+    return replace(
+        config,
+        **_WIDEST,
+        norm_bits=_norm_bits(networks),
+        output_shift=max([0, *shifts]),
+        constant_depth=1024,
+        image_planes=planes,
+    )
+
+
+def _norm_bits(networks: Sequence[Network]) -> int:
+    """Return the most that norms of phases can take, 0 where nothing is sampled."""
+    return 32 if any(isinstance(node, Polyphase) for network in networks for node in network.nodes) else 0
 
 
 def fit_widths(networks: Sequence[Network], config: EngineConfig) -> EngineConfig:
@@ -148,6 +159,7 @@ def base_config(networks: Sequence[Network], device: Device) -> EngineConfig:
         activation_bits=4 if narrow else 8,
         alphabet=smallest_alphabet(networks),
         **_WIDEST,
+        norm_bits=_norm_bits(networks),
         output_shift=20,
         columns_per_requantizer=2,
         psum_depth=256 if ice else 512,
@@ -226,16 +238,25 @@ def _strips(network: Network, config: EngineConfig) -> bool:
 def choose_config(networks: Sequence[Network], device: Device) -> EngineConfig:
     """Return a small engine for networks on a device (:func:`base_config`), no wider than they need.
 
+    Where it does not fit, one with half the requantisers, if that does.
+
     Raises
     ------
     CompileError
         If a network does not fit the device's memory, with the numbers.
     """
-    config = fit_memory(networks, fit_widths(networks, base_config(networks, device)), device)
-    needed = estimate_area(config, device).block_rams
-    if needed > device.block_rams:
+    base = base_config(networks, device)
+    fewer = replace(base, columns_per_requantizer=2 * base.columns_per_requantizer)
+    configs = (fit_memory(networks, fit_widths(networks, config), device) for config in (base, fewer))
+    first = next(configs)
+    area = estimate_area(first, device)
+    if not area.fits(device, 1.0):
+        second = next(configs)
+        if estimate_area(second, device).fits(device, 1.0):
+            return second
+    if area.block_rams > device.block_rams:
         raise CompileError(
-            f"the engine and its link need {needed} block RAMs ({config.memory_words} memory words of "
-            f"{config.word_bits} bits), {device.name} has {device.block_rams}"
+            f"the engine and its link need {area.block_rams} block RAMs ({first.memory_words} memory words of "
+            f"{first.word_bits} bits), {device.name} has {device.block_rams}"
         )
-    return config
+    return first

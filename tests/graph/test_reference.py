@@ -7,19 +7,24 @@ import pytest
 from hypothesis import given, settings
 
 from hw.graph import (
+    PHASES,
     Add,
     AddressShift,
     AveragePool,
+    Balance,
     ChannelShift,
     Concatenation,
     Convolution,
     Logits,
     MaxPool,
     NetworkError,
+    Polyphase,
     Rescale,
+    Table,
     Tensor,
 )
 from tests.strategies import networks, random_images, random_network
+from tests.wrapped_networks import wrapped_network
 
 
 def output(rescale, c, acc, r, tensor):
@@ -44,6 +49,23 @@ def slow(network, image):
             indices = np.ndindex(source.shape)
             values[node.output] = {(c, y, i): x[(c + node.shift) % source.channels, y, i] for c, y, i in indices}
             continue
+        if isinstance(node, Polyphase):
+            guide = values[node.guide]
+            norms = [sum(v for (_, y, i), v in guide.items() if (y % 2, i % 2) == phase) for phase in PHASES]
+            row, column = PHASES[norms.index(max(norms))]
+            out_shape = network.tensor(node.output).shape
+            values[node.output] = {(c, y, i): x[c, 2 * y + row, 2 * i + column] for c, y, i in np.ndindex(out_shape)}
+            continue
+        if isinstance(node, Table):
+            values[node.output] = {i: int(node.table[v]) for i, v in x.items()}
+            continue
+        if isinstance(node, AddressShift) and node.circular:
+            size, (_, height, width) = source.channels // len(node.offsets), source.shape
+            moved = {i: node.offsets[i[0] // size] for i in np.ndindex(source.shape)}
+            values[node.output] = {
+                (c, y, i): x[c, (y + dy) % height, (i + dx) % width] for (c, y, i), (dy, dx) in moved.items()
+            }
+            continue
         if isinstance(node, AddressShift):
             size = source.channels // len(node.offsets)
             moved = {i: node.offsets[i[0] // size] for i in np.ndindex(source.shape)}
@@ -52,7 +74,9 @@ def slow(network, image):
             }
             continue
 
-        def at(c, y, col, x=x, source=source):
+        def at(c, y, col, x=x, source=source, node=node):
+            if getattr(node, "circular", False):
+                y, col = y % source.height, col % source.width
             inside = 0 <= y < source.height and 0 <= col < source.width
             return x[c, y, col] - source.zero_point if inside else 0
 
@@ -70,6 +94,10 @@ def slow(network, image):
                 r = values[node.residual][c, y, col] - other.zero_point
                 out[c, y, col] = output(node.rescale, c, at(c, y, col), r, target)
                 continue
+            if isinstance(node, Balance):
+                r = values[node.residual][c, y, col] - network.tensor(node.residual).zero_point
+                out[c, y, col] = output(node.rescale, c, int(node.sign[c]) * at(c, 0, 0), r, target)
+                continue
             top, left = y * node.stride[0] - node.padding.top, col * node.stride[1] - node.padding.left
             if isinstance(node, Convolution):
                 _, per_group, kh, kw = node.weight.shape
@@ -84,7 +112,9 @@ def slow(network, image):
                 out[c, y, col] = output(node.rescale, c, acc, r, target)
             else:
                 taps = [(top + dy, left + dx) for dy in range(node.kernel[0]) for dx in range(node.kernel[1])]
-                if isinstance(node, MaxPool):
+                if isinstance(node, MaxPool) and node.circular:
+                    out[c, y, col] = max(x[c, a % source.height, b % source.width] for a, b in taps)
+                elif isinstance(node, MaxPool):
                     out[c, y, col] = max(x[c, a, b] for a, b in taps if (c, a, b) in x)
                 else:
                     assert isinstance(node, AveragePool)
@@ -113,6 +143,12 @@ def test_random_networks_equal_plain_python(seed):
 @pytest.mark.parametrize("seed", range(10))
 def test_random_networks_with_shifts_equal_plain_python(seed):
     network = random_network(seed, max_channels=3, shifts=True)
+    check(network, random_images(network, seed, 2))
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_random_networks_of_wrapped_maps_equal_plain_python(seed):
+    network = wrapped_network(seed)
     check(network, random_images(network, seed, 2))
 
 

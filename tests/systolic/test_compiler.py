@@ -195,12 +195,12 @@ def test_a_network_of_too_many_weights_is_refused_at_once():
         choose_config([one_row(4096, 1000, channels=5)], ECP5_85)
 
 
-def test_circular_padding_is_refused_by_name():
+def test_circular_padding_is_refused_by_name_where_the_engine_has_no_views():
     network = load(DIGITS)
     node = network.nodes[0]
     assert isinstance(node, Convolution)
     network = replace(network, nodes=(replace(node, circular=True), *network.nodes[1:]))
-    with pytest.raises(CompileError, match="'stem_block' pads circularly"):
+    with pytest.raises(CompileError, match="'stem_block' reads a map that wraps around, or a phase; the engine has no"):
         compile_network(network, make_config())
 
 

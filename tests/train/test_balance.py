@@ -1,0 +1,132 @@
+"""Shift-and-balance attention: the layer, λ as a power of two, tanh as a table, the same in integers."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from hw.graph import Balance as BalanceNode
+from hw.graph import Table as TableNode
+from s3train import TensorFormat, convert, export
+from s3train.formats import UnsupportedModelError
+from s3train.layers import Balance, ShiftAndBalance, ShiftBalance, TanhTable
+from s3train.models import build_model
+from s3train.models.attention_block import balanced_block
+from s3train.models.cifar_resnet import CifarResNet
+from tests.train.test_export import check, trained
+
+FORMAT = TensorFormat(8, 0, 8)
+
+
+def network(last=nn.ReLU):
+    """A block with attention whose λ is not 0, and another that reads it."""
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = CifarResNet((1, 8, 8), 10, widths=(8, 12, 16), block=balanced_block)
+            for layer in self.net.modules():
+                if isinstance(layer, Balance):
+                    layer.balance.data.copy_(torch.linspace(-3, 3, len(layer.balance)) ** 3 / 9)
+                if isinstance(layer, ShiftAndBalance):
+                    layer.relu = last()
+
+        def forward(self, x):
+            return self.net(x)
+
+    return Net()
+
+
+def test_it_starts_as_identity_behind_a_relu_and_learns_at_once():
+    layer, x = ShiftAndBalance(8), torch.rand(4, 8, 3, 3)
+    y = layer(x)
+    assert torch.equal(y, x)
+    (y - 2 * x).square().sum().backward()
+    assert (layer.balance.balance.grad != 0).all()
+
+
+def test_it_adds_what_its_formula_says():
+    torch.manual_seed(0)
+    layer, x = ShiftAndBalance(8).eval(), torch.rand(4, 8, 3, 3)
+    layer.balance.balance.data.normal_()
+    hidden = torch.relu(layer.squeeze[1](layer.squeeze[0](x.mean(dim=(2, 3), keepdim=True))))
+    attention = torch.tanh(layer.excite[1](layer.excite[0](hidden)))
+    want = torch.relu(x + layer.balance.balance.view(1, 8, 1, 1) * attention)
+    assert torch.allclose(layer(x), want, atol=1e-6)
+
+
+def test_lambda_is_rounded_to_the_nearest_power_of_two_or_zero():
+    balance = Balance(9)
+    balance.balance.data = torch.tensor([0.0, 1.0, -1.0, 0.76, 0.75, -3.1, 100.0, 2**-7, -0.0079])
+    sign, exponent = ShiftBalance(balance, 8, signed=False).factor()
+    assert sign.tolist() == [0, 1, -1, 1, 1, -1, 1, 0, -1]
+    assert [e for e, s in zip(exponent.tolist(), sign.tolist(), strict=True) if s] == [0, 0, 0, -1, 2, 2, -6]
+
+
+def test_tanh_is_a_table_with_tanhs_gradient():
+    table = TanhTable(8)
+    stored = np.floor(np.tanh((np.arange(256) - 128) / 32) * 128 + 0.5) + 128
+    assert table.table.tolist() == np.clip(stored, 0, 255).tolist()
+    assert table.table[[0, 128, 255]].tolist() == [0, 128, 255]
+    x = ((torch.arange(256) - 128) / 32).requires_grad_()
+    y = table.train()(x)
+    y.sum().backward()
+    assert torch.allclose(x.grad, 1 - torch.tanh(x) ** 2, atol=1e-6) and torch.allclose(y, torch.tanh(x), atol=1 / 128)
+    assert torch.equal(table.eval()(x) * 128 + 128, table.table.float())
+
+
+@pytest.mark.parametrize("last", [nn.ReLU, nn.Identity], ids=["ReLU", "signed"])
+@pytest.mark.parametrize("bits", [8, 4])
+def test_attention_is_the_same_in_training_integers_and_numpy(last, bits):
+    shape = (1, 8, 8)
+    torch.manual_seed(0)
+    images = torch.randint(0, 256, (6, *shape))
+    model = trained(network(last), FORMAT, images.float() / 256, activation_bits=bits)
+    check(model, FORMAT, shape, images)
+    exported = export(model, FORMAT, shape)
+    balances = [node for node in exported.nodes if isinstance(node, BalanceNode)]
+    assert len(balances) == 3 and all(node.sign.any() for node in balances)
+    tables = [node.table for node in exported.nodes if isinstance(node, TableNode)]
+    assert len(tables) == 3 and all(np.array_equal(table, tables[0]) for table in tables)
+    # Attention moves what is stored, not only what might be.
+    stored = exported.run(images.numpy().astype(np.uint8))
+    assert any((stored[node.output] != stored[node.residual]).any() for node in balances)
+
+
+def test_a_trained_lambda_is_taken_over():
+    float_model = network()
+    wanted = [layer.balance.detach().clone() for layer in float_model.modules() if isinstance(layer, Balance)]
+    model = convert(float_model, image=FORMAT)
+    found = [layer.balance.detach() for layer in model.modules() if isinstance(layer, ShiftBalance)]
+    assert len(found) == 3 and all(torch.equal(a, b) for a, b in zip(found, wanted, strict=True))
+
+
+def tanh_behind_relu():
+    layers = (nn.Conv2d(1, 8, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.Tanh(), nn.Flatten(), nn.Linear(512, 10))
+    return nn.Sequential(*layers)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: ShiftAndBalance(1), ValueError, "needs 2 channels or more, got 1"),
+        (
+            lambda: ShiftAndBalance(4)(torch.rand(1, 4, 2, 2)),
+            ValueError,
+            "needs two images a batch or more in training",
+        ),
+        (
+            lambda: convert(tanh_behind_relu(), image=FORMAT),
+            UnsupportedModelError,
+            "3: tanh is supported behind a",
+        ),
+        (
+            lambda: convert(build_model("resnet8_se", (3, 32, 32), 10), image=FORMAT),
+            UnsupportedModelError,
+            "Sigmoid is unsupported",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
