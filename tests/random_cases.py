@@ -145,7 +145,7 @@ def draw_case(chooser: Chooser, engines: Sequence[str | int]) -> Case:
     network = build(
         choose,
         bits=engine.activation_bits,
-        alphabets=_alphabets(engine.alphabet),
+        alphabets=layer_alphabets(engine.alphabet),
         image_bits=8 if engine.image_planes == 2 else None,
     )
     images = random_images(network, choose.integer(0, 2**16), IMAGES)
@@ -191,7 +191,7 @@ def run_cases(cases: Sequence[Case], cache: Path) -> list[Comparison]:
     ]
 
 
-def _alphabets(cells: Alphabet) -> tuple[Alphabet, ...]:
+def layer_alphabets(cells: Alphabet) -> tuple[Alphabet, ...]:
     """Return the alphabets of layers for cells that know ``cells``."""
     if not cells.shifts:
         return (Alphabet.integer(8), Alphabet.integer(4), Alphabet.s3(3))
