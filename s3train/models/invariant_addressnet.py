@@ -11,7 +11,7 @@ from s3train.models.addressnet import directions, pointwise
 
 
 class InvariantBlock(nn.Module):
-    """1 x 1 convolution, address shift that wraps around, 1 x 1 convolution, shortcut, attention.
+    """1 x 1 convolution, address shift that wraps around, 1 x 1 convolution, shortcut, and perhaps attention.
 
     Parameters
     ----------
@@ -19,15 +19,17 @@ class InvariantBlock(nn.Module):
         In and out, a multiple of 8.
     index : int
         Of the block in its stage: blocks take turns with the directions.
+    attention : bool
+        Whether shift-and-balance attention is behind it.
     """
 
-    def __init__(self, channels: int, index: int) -> None:
+    def __init__(self, channels: int, index: int, *, attention: bool) -> None:
         super().__init__()
         self.spread = nn.Sequential(*pointwise(channels, channels), nn.ReLU())
         self.move = AddressShift(directions(channels, index), circular=True)
         self.gather = nn.Sequential(*pointwise(channels, channels))
         self.relu = nn.ReLU()
-        self.attention = ShiftAndBalance(channels)
+        self.attention = ShiftAndBalance(channels) if attention else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the block's output."""
@@ -58,7 +60,7 @@ class InvariantReduction(nn.Module):
 
 
 class InvariantAddressNet(nn.Module):
-    """An AddressNet whose logits do not change with circular shifts of the image, with attention in every block.
+    """An AddressNet whose logits do not change with circular shifts of the image, with attention behind every stage.
 
     Parameters
     ----------
@@ -83,7 +85,7 @@ class InvariantAddressNet(nn.Module):
         for stage in range(3):
             channels = width << stage
             stages += [InvariantReduction(channels // 2)] if stage else []
-            stages += [InvariantBlock(channels, i) for i in range(depth)]
+            stages += [InvariantBlock(channels, i, attention=i == depth - 1) for i in range(depth)]
         self.stages = nn.Sequential(*stages)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
