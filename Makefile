@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo docs test test-full test-deps release-check coverage lint format bench-accuracy bench-training bench-training-cost bench-mechanism bench-cell bench-buses bench-systolic bench-boards bench-roofline bench-link bench-verification bench-answers bench-prediction clean
+.PHONY: help demo docs test test-full test-deps release-check coverage lint format bench-accuracy bench-training bench-training-cost bench-mechanism bench-cell bench-buses bench-systolic bench-boards bench-roofline bench-link bench-verification bench-answers bench-prediction bench-neighbours clean
 
 help:
 	@echo "make demo       train, export, generate, simulate, synthesise; ends with a table"
@@ -24,6 +24,7 @@ help:
 	@echo "make bench-link      how busy the line to a board is while images stream, in simulation"
 	@echo "make bench-verification  equality levels, proofs, mutants, hostile input, kills (hours; ARGS='--only proofs' for one part)"
 	@echo "make bench-prediction  predicted against built sizes over a sweep of engines; fits the cell model (an hour; goes on where it stopped)"
+	@echo "make bench-neighbours  AddressNet, polyphase sampling, attention beside ResNet-8 (wants bench-training's short runs)"
 	@echo "make bench-answers   how long check, plan, report and --help take"
 	@echo "make bench-cell      logic cells of one cell of the array"
 	@echo "make bench-buses     what AXI and Wishbone add to the engine on an ECP5"
@@ -75,7 +76,7 @@ bench-accuracy: $(STAMP)
 	@$(BIN)/python -m bench.accuracy
 
 bench-training: $(STAMP)
-	@$(BIN)/python -m bench.training
+	@$(BIN)/python -m bench.training $(ARGS)
 
 bench-training-cost: $(STAMP)
 	@$(BIN)/python -m bench.training_cost
@@ -103,6 +104,9 @@ bench-answers: $(STAMP)
 
 bench-prediction: $(STAMP)
 	@$(BIN)/python -m bench.prediction $(ARGS)
+
+bench-neighbours: $(STAMP)
+	@$(BIN)/python -m bench.neighbours $(ARGS)
 
 bench-cell: $(STAMP)
 	@$(BIN)/python -m bench.cell

@@ -157,7 +157,13 @@ def simulate(case: Case, network: Network, config: EngineConfig, console: Consol
 def measure(case: Case, console: Console) -> dict[str, Any]:
     """Simulate, synthesise and place a case; return its row."""
     network, accuracy = load_network(case)
-    config = make_config(case, network)
+    return measure_engine(case, network, accuracy, make_config(case, network), console)
+
+
+def measure_engine(
+    case: Case, network: Network, accuracy: float | None, config: EngineConfig, console: Console
+) -> dict[str, Any]:
+    """Simulate, synthesise and place an engine with a network; return the case's row."""
     board = board_by_name(case.board)
     row: dict[str, Any] = {
         "board": case.board,
@@ -198,7 +204,11 @@ def engine_tables(sizes: SynthesisResult) -> int:
 def fingerprint(case: Case) -> str:
     """Return a digest of everything that a row depends on but the tools."""
     network, _ = load_network(case)
-    config = make_config(case, network)
+    return digest(case, network, make_config(case, network))
+
+
+def digest(case: Case, network: Network, config: EngineConfig) -> str:
+    """Return a digest of everything that the row of an engine and a network depends on but the tools."""
     weights = [node.weight.tobytes().hex() for node in network.nodes if isinstance(node, Convolution | Logits)]
     board = board_by_name(case.board)
     parts = [
