@@ -1,17 +1,17 @@
-"""Fills the tables of the results page from ``bench/results`` while the site is built."""
+"""Fills the tables of pages with results from ``bench/results`` while the site is built."""
 
 import json
+import statistics
 from pathlib import Path
 
 RESULTS = Path(__file__).parent.parent / "bench" / "results"
 
 
 def on_page_markdown(markdown, page, config, files):
-    """Replace every ``{{ name }}`` of the results page by its table."""
-    if page.file.src_path == "results.md":
-        for make in (systolic, boards, prediction, training):
-            rows = json.loads((RESULTS / f"{make.__name__}.json").read_text())
-            markdown = markdown.replace("{{ " + make.__name__ + " }}", make(rows))
+    """Replace every ``{{ name }}`` of a page by its table."""
+    for make, file in PAGES.get(page.file.src_path, {}).items():
+        rows = json.loads((RESULTS / f"{file}.json").read_text())
+        markdown = markdown.replace("{{ " + make.__name__ + " }}", make(rows))
     return markdown
 
 
@@ -79,6 +79,59 @@ def prediction(rows):
     return table(["family", "design", "error", "tables", "block RAMs", "clocks"], lines)
 
 
+def neighbours(rows):
+    """Return the networks beside ResNet-8, with clocks and images/s over those of ResNet-8 on the same board."""
+    lines = []
+    for r in rows:
+        plain = next(p for p in rows if (p["network"], p["board"]) == ("resnet8", r["board"]))
+        lines.append([
+            r["board"], r["network"], f"{r['rows']}x{r['cols']}, {r['requantizers']} req.", f"{r['accuracy']:.2%}",
+            f"{r['cycles']:,}", f"{r['cycles'] / plain['cycles']:.2f}", f"{r['busy']:.1%}", f"{r['luts']:,}", r["brams"],
+            speed(r["fmax_mhz"]), f"{r['images_per_s']:,}", f"{r['images_per_s'] / plain['images_per_s']:.2f}",
+            f"{r['images_equal']} of {r['images_checked']}",
+        ])  # fmt: skip
+    head = ["board", "network", "array", "accuracy", "clocks", "over ResNet-8's", "busy", "cells", "RAMs",
+            "MHz min / median / max", "images/s", "over ResNet-8's", "equal"]  # fmt: skip
+    return table(head, lines)
+
+
+def consistency(rows):
+    """Return how many logits, and classes, shifts leave as they are."""
+    head = [
+        "network",
+        "board",
+        "ties",
+        "logits kept",
+        "classes kept",
+        "logits kept, untrained",
+        "simulated shifts equal",
+    ]
+    lines = [
+        [r["network"], r["board"], f"{r['tied']} of {r['shifted_images']}", f"{r['consistency']:.2%}",
+         f"{r['class_consistency']:.2%}", f"{r['untrained_consistency']:.2%}",
+         f"{r['simulated_shifts_equal']} of {r['simulated_shifts']}"]
+        for r in rows if r["consistency"] is not None
+    ]  # fmt: skip
+    return table(head, lines)
+
+
+def attention(rows):
+    """Return mean and spread of the short runs with and without attention."""
+    lines = []
+    for method in ("float", "s3"):
+        for model in ("resnet8", "resnet8_sb", "resnet8_se"):
+            found = {
+                r["seed"]: 100 * r["accuracy"]
+                for r in rows
+                if (r["model"], r["method"], r["epochs"]) == (model, method, 10)
+            }
+            if found:
+                values = list(found.values())
+                spread = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
+                lines.append([model, method, len(values), f"{statistics.mean(values):.2f}%{spread}"])
+    return table(["network", "weights", "seeds", "accuracy"], lines)
+
+
 def training(rows):
     """Return the trainings' table."""
     return table(
@@ -98,3 +151,10 @@ def training(rows):
             for r in rows
         ],
     )
+
+
+PAGES = {
+    "results.md": {make: make.__name__ for make in (systolic, boards, prediction, training)},
+    "neighbours.md": {neighbours: "neighbours", consistency: "neighbours", attention: "training"},
+}
+"""Tables of a page, and the file that each is made of."""

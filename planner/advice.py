@@ -46,7 +46,7 @@ _BY_NAME = {
 }  # fmt: skip
 _BY_REASON = (
     ("a batch norm must follow", "put a BatchNorm behind it, or convert with add_norms=True"),
-    ("padding mode", "pad with zeros"),
+    ("padding mode", "pad with zeros, or let the map wrap around (circular)"),
     ("supported are numbers", "give the padding as a number: half the kernel"),
     ("average pool of", "use a window as large as its stride; a divisor that is no power of two becomes the next one"),
     ("adaptive pool to", "use AdaptiveAvgPool2d(1), or AvgPool2d with a fixed window"),

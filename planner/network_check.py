@@ -19,7 +19,11 @@ _INSTEAD = (
     (r"concatenates the image itself", "put a convolution between the image and it"),
     (r"adds the image itself", "put a convolution between the image and it"),
     (r"channels scale the residual differently", "train it with one scale for both operands of the addition"),
-    (r"pads circularly", "pad with zeros"),
+    (r"adds one phase of a map|concatenates .* one phase of a map", "put a convolution between the sample and it"),
+    (r"samples the image itself", "put a convolution between the image and it"),
+    (r"measures a concatenation", "sample the parts, or put a convolution behind the concatenation"),
+    (r"pads one phase of a map", "let it wrap around"),
+    (r"samples a sample", "put a convolution between them"),
     (r"only convolutions and linear layers can do that", "begin with a convolution, or use 8-bit activations"),
     (r"reads the shifted map|an address shift behind another one", "put a convolution between them"),
 )

@@ -30,7 +30,7 @@ from sim.netlist import PACKAGE_PINS, port_count, routed_board, routed_engine, s
 from sim.runner import ImageRun, compile_simulation, run_simulation
 from sim.verilator import SimulatorError, simulator_version
 
-CLOCKS = {"amaranth": 30_000, "icarus": 30_000, "netlist": 120_000, "routed": 60_000}
+CLOCKS = {"amaranth": 30_000, "icarus": 30_000, "netlist": 240_000, "routed": 60_000}
 """Clocks of inference that a slow level may take; at least one image is run in any case."""
 
 

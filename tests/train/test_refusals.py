@@ -88,7 +88,7 @@ def conv(**options):
             logits_of(lambda m, x: x * m.scale),
             "^scale: unsupported, supported are Conv1d, .* concatenations of channel",
         ),
-        (conv(padding=1, padding_mode="reflect"), "^0: padding mode 'reflect', supported is 'zeros'$"),
+        (conv(padding=1, padding_mode="reflect"), "^0: padding mode 'reflect', supported are 'zeros' and 'circular'$"),
         (conv(padding="same"), "^0: padding 'same', supported are numbers$"),
         (layers(nn.MaxPool2d(2, ceil_mode=True)), "^0: max pool with dilation or ceil_mode, supported is neither$"),
         (layers(nn.MaxPool2d(2, return_indices=True)), "^0: max pool that returns indices, supported is one without$"),
