@@ -1,5 +1,7 @@
 """Shift-and-balance attention: the layer, λ as a power of two, tanh as a table, the same in integers."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -9,10 +11,12 @@ from hw.graph import Balance as BalanceNode
 from hw.graph import Table as TableNode
 from s3train import TensorFormat, convert, export
 from s3train.formats import UnsupportedModelError
-from s3train.layers import Balance, ShiftAndBalance, ShiftBalance, TanhTable
+from s3train.layers import ActivationQuantizer, Balance, ShiftAndBalance, ShiftBalance, TanhTable
+from s3train.lightning_module import TrainingModule
 from s3train.models import build_model
 from s3train.models.attention_block import balanced_block
 from s3train.models.cifar_resnet import CifarResNet
+from s3train.recipe import choose_recipe
 from tests.train.test_export import check, trained
 
 FORMAT = TensorFormat(8, 0, 8)
@@ -86,11 +90,25 @@ def test_attention_is_the_same_in_training_integers_and_numpy(last, bits):
     exported = export(model, FORMAT, shape)
     balances = [node for node in exported.nodes if isinstance(node, BalanceNode)]
     assert len(balances) == 3 and all(node.sign.any() for node in balances)
+    zero = 0 if last is nn.ReLU else 1 << bits - 1
+    assert all(exported.tensor(node.output).zero_point == zero for node in balances)
     tables = [node.table for node in exported.nodes if isinstance(node, TableNode)]
     assert len(tables) == 3 and all(np.array_equal(table, tables[0]) for table in tables)
     # Attention moves what is stored, not only what might be.
     stored = exported.run(images.numpy().astype(np.uint8))
     assert any((stored[node.output] != stored[node.residual]).any() for node in balances)
+
+
+def test_training_leaves_the_grid_of_the_table_alone():
+    model = convert(network(), image=FORMAT)
+    module = TrainingModule(model, choose_recipe("digits"), 10)
+    module._trainer = SimpleNamespace(estimated_stepping_batches=10, global_step=0)
+    module.on_train_batch_start(None, 0)
+    quantizers = [m for m in model.modules() if isinstance(m, ActivationQuantizer)]
+    fixed = [m for m in quantizers if not m.learned]
+    assert len(fixed) == 3 and len(quantizers) > 6
+    assert all(m.latent_exponent.requires_grad == m.learned for m in quantizers)
+    assert all(m.format == TensorFormat(8, 128, 5) for m in fixed)
 
 
 def test_a_trained_lambda_is_taken_over():

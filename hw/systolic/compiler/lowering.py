@@ -14,7 +14,6 @@ from hw.systolic.compiler.layout import ImageLayout, Layout, MapLayout, PhaseLay
 from hw.systolic.compiler.plan import ChannelConstants, CompileError, LayerPlan, PassPlan, TilePlan, View
 from hw.systolic.config import EngineConfig
 from hw.systolic.program import ResidualMode
-from hw.systolic.widths import signed_width
 
 Columns = list[int | None]
 
@@ -61,12 +60,6 @@ class Lowering:
             config.output_shift,
         )
         measured = output_name in guides(self.network)
-        idle = ChannelConstants()
-        if measured and residual is not None:
-            # Lanes of no channel are measured too: whatever their residual lanes hold, their results are clamped to 0.
-            idle = ChannelConstants(-(residual.tensor.maximum << (formula.needs.residual_shift or 0)))
-            width = max(formula.needs.scaled_width, signed_width(idle.addend, 0))
-            formula = replace(formula, needs=replace(formula.needs, scaled_width=width))
         self.check_formula(name, formula)
         height, width = output.tensor.height, output.tensor.width
         summed = any(len(passes) > 1 for _, passes in tiles)
@@ -78,7 +71,7 @@ class Lowering:
             plan_tiles.append(
                 TilePlan(
                     tuple(passes),
-                    self.constants(columns, formula, idle),
+                    self.constants(columns, formula),
                     output=output.base + group,
                     output_step=output.pixel,
                     residual=residual.base + group if residual is not None else 0,
@@ -157,12 +150,11 @@ class Lowering:
         assert isinstance(layout, MapLayout)
         return layout
 
-    def constants(
-        self, columns: Columns, formula: OutputFormula, idle: ChannelConstants | None = None
-    ) -> tuple[ChannelConstants, ...]:
-        """Constants of every column; a column without a channel gives 0, or has those of ``idle``."""
-        idle = idle or ChannelConstants()
-        return tuple(formula.channels[c] if c is not None and c < len(formula.channels) else idle for c in columns)
+    def constants(self, columns: Columns, formula: OutputFormula) -> tuple[ChannelConstants, ...]:
+        """Constants of every column; a column without a channel gives 0."""
+        return tuple(
+            formula.channels[c] if c is not None and c < len(formula.channels) else ChannelConstants() for c in columns
+        )
 
     def check_formula(self, node: str, formula: OutputFormula) -> None:
         """Raise :class:`CompileError` if the engine is too narrow for an output formula."""
