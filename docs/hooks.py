@@ -86,9 +86,9 @@ def neighbours(rows):
         plain = next(p for p in rows if (p["network"], p["board"]) == ("resnet8", r["board"]))
         lines.append([
             r["board"], r["network"], f"{r['rows']}x{r['cols']}, {r['requantizers']} req.", f"{r['accuracy']:.2%}",
-            f"{r['cycles']:,}", f"{r['cycles'] / plain['cycles']:.2f}", f"{r['busy']:.1%}", f"{r['luts']:,}", r["brams"],
-            speed(r["fmax_mhz"]), f"{r['images_per_s']:,}", f"{r['images_per_s'] / plain['images_per_s']:.2f}",
-            f"{r['images_equal']} of {r['images_checked']}",
+            f"{r['cycles']:,}", f"{r['cycles'] / plain['cycles']:.2f}", f"{r['busy']:.1%}", f"{r['luts']:,}",
+            r["brams"], speed(r["fmax_mhz"]), f"{r['images_per_s']:,}",
+            f"{r['images_per_s'] / plain['images_per_s']:.2f}", f"{r['images_equal']} of {r['images_checked']}",
         ])  # fmt: skip
     head = ["board", "network", "array", "accuracy", "clocks", "over ResNet-8's", "busy", "cells", "RAMs",
             "MHz min / median / max", "images/s", "over ResNet-8's", "equal"]  # fmt: skip

@@ -10,7 +10,7 @@ from torch import fx, nn
 
 from s3train.converter import WEIGHTED, Converter
 from s3train.formats import TensorFormat, UnsupportedModelError
-from s3train.layers import Balance, Operation, check_circular
+from s3train.layers import Balance, CircularConv2d, Operation, check_circular
 from s3train.layers.balance import ChannelMean
 from s3train.normal_form import normalise
 from s3train.register_method import register_weight_method
@@ -102,4 +102,6 @@ class _Tracer(fx.Tracer):
     """Looks into everybody's modules, but not into those that are an operation."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, Operation | Balance | ChannelMean) or super().is_leaf_module(m, module_qualified_name)
+        return isinstance(m, Operation | Balance | ChannelMean | CircularConv2d) or super().is_leaf_module(
+            m, module_qualified_name
+        )

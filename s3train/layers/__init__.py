@@ -3,6 +3,7 @@
 from s3train.layers.activation_quantizer import ActivationQuantizer
 from s3train.layers.average_pool import ShiftAveragePool2d
 from s3train.layers.balance import Balance, ShiftAndBalance, ShiftBalance
+from s3train.layers.circular_conv import CircularConv2d
 from s3train.layers.factor import TwoTermFactor, round_factor
 from s3train.layers.operation import Operation
 from s3train.layers.polyphase import CircularMaxPool, Polyphase, check_circular
@@ -17,6 +18,7 @@ __all__ = [
     "AddressShift",
     "Balance",
     "ChannelShift",
+    "CircularConv2d",
     "CircularMaxPool",
     "Operation",
     "Polyphase",

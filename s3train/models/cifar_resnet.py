@@ -7,6 +7,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from s3train.layers.circular_conv import CircularConv2d
 from s3train.layers.polyphase import Polyphase, check_circular, check_sides
 from s3train.models.small_resnet import ResidualBlock
 
@@ -45,7 +46,8 @@ class CifarResNet(nn.Module):
         padding_mode: Literal["zeros", "circular"] = "zeros",
     ) -> None:
         super().__init__()
-        self.stem = nn.Conv2d(shape[0], widths[0], 3, 1, 1, bias=False, padding_mode=padding_mode)
+        conv = CircularConv2d if padding_mode == "circular" else nn.Conv2d
+        self.stem = conv(shape[0], widths[0], 3, 1, 1, bias=False)
         self.bn = nn.BatchNorm2d(widths[0])
         self.relu = nn.ReLU()
         stages = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from s3train.layers.balance import ShiftAndBalance
+from s3train.layers.circular_conv import CircularConv2d
 from s3train.layers.polyphase import Polyphase, check_circular, check_sides
 from s3train.layers.shift_primitives import AddressShift, ShortcutShift
 from s3train.models.addressnet import directions, pointwise
@@ -79,7 +80,7 @@ class InvariantAddressNet(nn.Module):
         if width % 8 or width < 8:
             raise ValueError(f"the width must be a multiple of 8 (channels of a memory word), got {width}")
         check_sides(shape, 2)
-        stem = nn.Conv2d(shape[0], width, 3, 1, 1, bias=False, padding_mode="circular")
+        stem = CircularConv2d(shape[0], width, 3, 1, 1, bias=False)
         self.stem = nn.Sequential(stem, nn.BatchNorm2d(width), nn.ReLU())
         stages: list[nn.Module] = []
         for stage in range(3):

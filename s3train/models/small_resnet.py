@@ -6,6 +6,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from s3train.layers.circular_conv import CircularConv2d
+
 
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions and a shortcut, which is a 1x1 convolution where the shape changes.
@@ -24,9 +26,10 @@ class ResidualBlock(nn.Module):
         self, channels: int, out: int, stride: int, padding_mode: Literal["zeros", "circular"] = "zeros"
     ) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(channels, out, 3, stride, 1, bias=False, padding_mode=padding_mode)
+        conv = CircularConv2d if padding_mode == "circular" else nn.Conv2d
+        self.conv1 = conv(channels, out, 3, stride, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(out)
-        self.conv2 = nn.Conv2d(out, out, 3, 1, 1, bias=False, padding_mode=padding_mode)
+        self.conv2 = conv(out, out, 3, 1, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(out)
         self.relu = nn.ReLU()
         self.shortcut: nn.Module = nn.Identity()

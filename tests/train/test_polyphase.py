@@ -9,7 +9,7 @@ from hw.graph import Polyphase as PolyphaseNode
 from s3train import TensorFormat, convert, export
 from s3train.formats import UnsupportedModelError
 from s3train.integer import IntegerModel
-from s3train.layers import AddressShift, CircularMaxPool, Polyphase, check_circular
+from s3train.layers import AddressShift, CircularConv2d, CircularMaxPool, Polyphase, check_circular
 from s3train.models import build_model
 from s3train.models.cifar_resnet import CifarResNet
 from s3train.models.invariant_addressnet import InvariantAddressNet
@@ -119,6 +119,23 @@ def test_the_strided_twin_is_not_invariant():
     plain = exported.run(images.numpy().astype(np.uint8))[exported.logits.name]
     moved = exported.run(torch.roll(images, (1, 0), (2, 3)).numpy().astype(np.uint8))[exported.logits.name]
     assert (plain != moved).any(axis=1).all()
+
+
+@pytest.mark.parametrize("last", [True, False])
+def test_a_circular_convolution_has_torchs_numbers_and_gradients(last):
+    torch.manual_seed(0)
+    mine = CircularConv2d(3, 4, (3, 5), (1, 2), (1, 2), bias=False).double()
+    theirs = nn.Conv2d(3, 4, (3, 5), (1, 2), (1, 2), bias=False, padding_mode="circular").double()
+    theirs.load_state_dict(mine.state_dict())
+    x = torch.randn(2, 3, 4, 6).double()
+    x = x.contiguous(memory_format=torch.channels_last) if last else x
+    found = []
+    for layer in (mine, theirs):
+        image = x.clone(memory_format=torch.preserve_format).requires_grad_()
+        y = layer(image)
+        y.square().sum().backward()
+        found.append((y, image.grad, layer.weight.grad))
+    assert all(torch.allclose(a, b) for a, b in zip(*found, strict=True))
 
 
 def zero_padded():
