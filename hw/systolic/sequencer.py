@@ -31,6 +31,7 @@ from hw.systolic.program import (
 )
 from hw.systolic.strip_offsets import strip_offsets
 from hw.systolic.tile_register import TileRegister
+from hw.systolic.view_register import view_register
 
 
 class Sequencer(wiring.Component):
@@ -166,18 +167,12 @@ class Sequencer(wiring.Component):
         offsets = strip_offsets(
             m, config, view(STRIP), restart=take_operand, advance=take_strip, view=take_view, phase=phase
         )
-        if config.circular:
-            wrapping = Signal(reset_less=True)
-            m.d.comb += self.wrapping.eq(wrapping)
-            with m.If(take_operand):
-                m.d.sync += wrapping.eq(0)
-            with m.If(take_view):
-                m.d.sync += wrapping.eq(1)
-            for name in ("x_wrap", "y_wrap"):
-                register = Signal(config.address_bits, name=f"{name}_register", reset_less=True)
-                m.d.comb += getattr(self, name).eq(register)
-                with m.If(take_view):
-                    m.d.sync += register.eq(view(VIEW)[name])
+        register = view_register(m, config, view(VIEW), clear=take_operand, take=take_view)
+        m.d.comb += [
+            self.wrapping.eq(register.wrapping),
+            self.x_wrap.eq(register.x_wrap),
+            self.y_wrap.eq(register.y_wrap),
+        ]
         with m.If(take_operand):
             m.d.sync += [*kept(operand, view(OPERAND), config), loops.eq(0)]
         m.d.sync += layer_begins.eq(take_result)

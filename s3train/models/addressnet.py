@@ -87,6 +87,9 @@ class AddressNet(nn.Module):
         Groups of the blocks' convolutions.
     """
 
+    CONVOLUTION = nn.Conv2d
+    """Of the stem."""
+
     def __init__(
         self, shape: tuple[int, int, int], classes: int, *, width: int = 32, depth: int = 2, groups: int = 1
     ) -> None:
@@ -95,16 +98,27 @@ class AddressNet(nn.Module):
             raise ValueError(f"AddressNet's width must be a multiple of 8 (channels of a memory word), got {width}")
         if shape[1] % 4 or shape[2] % 4:
             raise ValueError(f"AddressNet needs images whose sides are multiples of 4, got {shape[1]} x {shape[2]}")
-        self.stem = nn.Sequential(nn.Conv2d(shape[0], width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
+        stem = self.CONVOLUTION(shape[0], width, 3, 1, 1, bias=False)
+        self.stem = nn.Sequential(stem, nn.BatchNorm2d(width), nn.ReLU())
         stages: list[nn.Module] = []
         for stage in range(3):
             channels = width << stage
-            stages += [Reduction(channels // 2)] if stage else []
-            stages += [AddressBlock(channels, i, groups) for i in range(depth)]
+            stages += [self.reduction(channels // 2)] if stage else []
+            stages += [self.block(channels, i, groups, last=i == depth - 1) for i in range(depth)]
         self.stages = nn.Sequential(*stages)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
         self.classifier = nn.Linear(width << 2, classes)
+
+    @staticmethod
+    def block(channels: int, index: int, groups: int, *, last: bool) -> nn.Module:
+        """Return a block of a stage, perhaps its last one."""
+        return AddressBlock(channels, index, groups)
+
+    @staticmethod
+    def reduction(channels: int) -> nn.Module:
+        """Return what leads to the next stage."""
+        return Reduction(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits (images, classes)."""

@@ -8,7 +8,7 @@ from s3train.layers.balance import ShiftAndBalance
 from s3train.layers.circular_conv import CircularConv2d
 from s3train.layers.polyphase import Polyphase, check_circular, check_sides
 from s3train.layers.shift_primitives import AddressShift, ShortcutShift
-from s3train.models.addressnet import directions, pointwise
+from s3train.models.addressnet import AddressNet, directions, pointwise
 
 
 class InvariantBlock(nn.Module):
@@ -60,40 +60,25 @@ class InvariantReduction(nn.Module):
         return result
 
 
-class InvariantAddressNet(nn.Module):
+class InvariantAddressNet(AddressNet):
     """An AddressNet whose logits do not change with circular shifts of the image, with attention behind every stage.
 
-    Parameters
-    ----------
-    shape : (channels, height, width)
-        Shape of an image; height and width are multiples of 4.
-    classes : int
-        Number of logits.
-    width : int
-        Channels of the first stage, a multiple of 8; they double from stage to stage.
-    depth : int
-        Blocks of a stage.
+    Parameters as of :class:`~s3train.models.addressnet.AddressNet`.
     """
 
+    CONVOLUTION = CircularConv2d
+
     def __init__(self, shape: tuple[int, int, int], classes: int, *, width: int = 16, depth: int = 2) -> None:
-        super().__init__()
-        if width % 8 or width < 8:
-            raise ValueError(f"the width must be a multiple of 8 (channels of a memory word), got {width}")
         check_sides(shape, 2)
-        stem = CircularConv2d(shape[0], width, 3, 1, 1, bias=False)
-        self.stem = nn.Sequential(stem, nn.BatchNorm2d(width), nn.ReLU())
-        stages: list[nn.Module] = []
-        for stage in range(3):
-            channels = width << stage
-            stages += [InvariantReduction(channels // 2)] if stage else []
-            stages += [InvariantBlock(channels, i, attention=i == depth - 1) for i in range(depth)]
-        self.stages = nn.Sequential(*stages)
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.flatten = nn.Flatten()
-        self.classifier = nn.Linear(width << 2, classes)
+        super().__init__(shape, classes, width=width, depth=depth)
         check_circular(self)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the logits (images, classes)."""
-        logits: Tensor = self.classifier(self.flatten(self.pool(self.stages(self.stem(x)))))
-        return logits
+    @staticmethod
+    def block(channels: int, index: int, groups: int, *, last: bool) -> nn.Module:
+        """Return a block of a stage, with attention if it is the last one."""
+        return InvariantBlock(channels, index, attention=last)
+
+    @staticmethod
+    def reduction(channels: int) -> nn.Module:
+        """Return what leads to the next stage."""
+        return InvariantReduction(channels)
