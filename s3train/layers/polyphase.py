@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -51,9 +52,7 @@ class Polyphase(Operation):
         measured = x if guide is None else guide
         if measured.shape[2:] != x.shape[2:]:
             raise ValueError(f"the guide is {tuple(measured.shape[2:])}, the sampled map {tuple(x.shape[2:])}")
-        # Sums of integers on a grid: exact in float64, which evaluation needs. Training takes what is faster.
-        numbers = measured.detach()
-        return _sample(x, _norms(numbers.float() if self.training else numbers.double(), self.norm))
+        return _sample(x, _norms(measured.detach(), self.norm))
 
     def check(self, name: str, formats: Sequence[TensorFormat]) -> None:
         """Raise ``UnsupportedModelError`` for the ℓ2 norm, or a guide without a ReLU before it."""
@@ -145,20 +144,47 @@ def check_sides(shape: tuple[int, int, int], times: int) -> None:
 
 
 def _norms(x: Tensor, norm: int) -> Tensor:
-    """Return the sums of the four phases (images, 4); of squares for ℓ2."""
+    """Return the sums of the four phases (images, 4), of squares for ℓ2.
+
+    Stored numbers on their grid are summed up exactly: channels in float32, which holds 2^16 of them, positions in
+    float64.
+    """
     if x.shape[2] % 2 or x.shape[3] % 2:
         raise ValueError(f"adaptive polyphase sampling needs even sides, got {x.shape[2]} x {x.shape[3]}")
     sizes = x.abs() if norm == 1 else x.square()
-    return torch.stack([sizes[:, :, i::2, j::2].sum(dim=(1, 2, 3)) for i, j in graph.PHASES], dim=1)
+    pixels = sizes.sum(1, dtype=torch.float32 if x.dtype.itemsize < 4 else x.dtype).double()
+    return torch.stack([pixels[:, i::2, j::2].sum(dim=(1, 2)) for i, j in graph.PHASES], dim=1)
+
+
+class _Sample(torch.autograd.Function):
+    """One phase of every image; the gradient goes back to where its numbers came from."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, chosen: Tensor) -> Tensor:
+        ctx.save_for_backward(chosen)
+        ctx.shape, ctx.last = x.shape, x.is_contiguous(memory_format=torch.channels_last)
+        y = torch.empty_like(x[:, :, ::2, ::2])
+        for phase, (i, j) in enumerate(graph.PHASES):
+            where = torch.nonzero(chosen == phase)[:, 0]
+            y[where] = x[where][:, :, i::2, j::2]
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (chosen,) = ctx.saved_tensors
+        x = grad.new_zeros(ctx.shape)
+        if ctx.last:
+            x = x.contiguous(memory_format=torch.channels_last)
+        for phase, (i, j) in enumerate(graph.PHASES):
+            where = torch.nonzero(chosen == phase)[:, 0]
+            x[where, :, i::2, j::2] = grad[where]
+        return x, None
 
 
 def _sample(x: Tensor, norms: Tensor) -> Tensor:
     """Return the phase with the largest norm; torch's argmax does not promise the first one."""
     best = norms.amax(dim=1, keepdim=True)
     index = torch.arange(4, device=x.device).expand_as(norms)
-    chosen = torch.where(norms == best, index, 4).amin(dim=1).view(-1, 1, 1, 1)
-    parts = [x[:, :, i::2, j::2] for i, j in graph.PHASES]
-    result = parts[3]
-    for phase in (2, 1, 0):
-        result = torch.where(chosen == phase, parts[phase], result)
-    return result
+    chosen = torch.where(norms == best, index, 4).amin(dim=1)
+    sampled: Tensor = _Sample.apply(x, chosen)  # type: ignore[no-untyped-call]
+    return sampled

@@ -105,7 +105,7 @@ def test_the_enhanced_one_mixes_its_groups_by_a_channel_shift():
     config = fit_memory([network], fit_widths([network], base_config([network], ECP5_85)), ECP5_85)
     assert compile_network(network, config).predicted_cycles > 0
     # It is the block RAMs that it is too large for.
-    with pytest.raises(CompileError, match=r"need 284 block RAMs \(17920 memory words of 64 bits\), LFE5U-85F has 208"):
+    with pytest.raises(CompileError, match=r"need 220 block RAMs \(16384 memory words of 64 bits\), LFE5U-85F has 208"):
         choose_config([network], ECP5_85)
 
 
