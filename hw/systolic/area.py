@@ -41,6 +41,9 @@ UNCERTAINTY = {family: float(_COSTS[family.value]["uncertainty"]) for family in 
 _BLOCK_RAM_COST = 128
 """What Yosys weighs an ECP5's block RAM with, where one of its small RAMs, 16 x 4 bits made of tables, weighs 4."""
 
+_FLIP_FLOPS = 64
+"""Bits of a memory that Yosys makes of an iCE40's flip-flops."""
+
 _LINK_RAMS = {Family.ICE40: 5, Family.ECP5: 3}
 """Block RAMs of the link's microprogram, its cells and the queue to the host."""
 
@@ -85,6 +88,7 @@ def count_parts(config: EngineConfig, family: Family) -> dict[str, float]:
         "norms": config.norm_bits,
         "norm_lanes": bits * config.cols * (config.norm_bits > 0),
         "small_rams": small_rams(family, 4, config.norm_bits) * (config.norm_bits > 0)
+        + config.clusters * config.table * small_rams(family, 1 << bits, bits)
         + groups * sum(small_rams(family, *memory) for memory in memories)
         + config.clusters * small_rams(family, DEPTH, buffer_layout(config).size),
     }
@@ -165,8 +169,9 @@ def _constant_rams(config: EngineConfig, family: Family) -> int:
 
 
 def _rams(family: Family, depth: int, width: int) -> int:
-    """Return the block RAMs of a memory, 0 where it is of small ones."""
-    return 0 if small_rams(family, depth, width) else _blocks(family, depth, width)
+    """Return the block RAMs of a memory, 0 where it is of small ones, or of flip-flops."""
+    flip_flops = family is Family.ICE40 and depth * width <= _FLIP_FLOPS
+    return 0 if flip_flops or small_rams(family, depth, width) else _blocks(family, depth, width)
 
 
 def _blocks(family: Family, depth: int, width: int) -> int:
