@@ -105,7 +105,8 @@ def refused_jobs(config: EngineConfig) -> list[tuple[Job, int]]:
                 word |= ((closed[-1] >> place) + change & (1 << a) - 1) << place
             job(f"{name} sum, bit {bit}", [*closed[:-1], word], 4)
     job("checksum, two lanes exchanged", [*closed[:-2], closed[-1], closed[-2]], 4)
-    for opcode in range(len(Opcode), 16):
+    unknown = range(len(Opcode) if config.circular else Opcode.VIEW, 16)
+    for opcode in unknown:
         job(f"opcode {opcode}", [*good[: -len(image)], opcode, 0], 3)
     for opcode in range(Opcode.HEADER + 1, len(Opcode)):
         job(f"opcode {opcode} before the header", [opcode, 0, *good], 3)
@@ -123,7 +124,7 @@ def endless_constants(config: EngineConfig) -> Job:
         activation_bits=config.activation_bits, code_bits=config.alphabet.bits,
         alphabet=alphabet_number(config.alphabet), words=1,
     )  # fmt: skip
-    words += [*encode(Opcode.CONSTANTS, config, count=0), 0, 0]
+    words += [*encode(Opcode.CONSTANTS, config, count=0, table=0), 0, 0]
     words += encode(
         Opcode.INPUT, config, address=config.memory_words - 8, width=2, height=1, pad_left=0, pad_right=0, channels=0,
         window=1, step=1, zero_point=0,

@@ -101,9 +101,11 @@ class AddressGenerator(wiring.Component):
         last_row = Signal(reset_less=True)
         ends = Signal()
         # A negative coordinate is a large unsigned number.
-        beyond_x, beyond_y = Signal(), Signal()
+        beyond_x = Signal()
+        beyond_y = Signal()
         next_address = Signal(self.config.address_bits)
-        next_x, next_y = Signal.like(x), Signal.like(y)
+        next_x = Signal.like(x)
+        next_y = Signal.like(y)
         m.d.comb += [
             beyond_x.eq(x >= self.result.width),
             beyond_y.eq(y >= self.result.height),

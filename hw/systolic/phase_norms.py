@@ -72,7 +72,8 @@ class PhaseNorms(wiring.Component):
 
         # Which pixel it is.
         left = Signal(self.config.coordinate_bits, reset_less=True)
-        row, column = Signal(reset_less=True), Signal(reset_less=True)
+        row = Signal(reset_less=True)
+        column = Signal(reset_less=True)
         with m.If(arrives):
             m.d.sync += [left.eq(left - 1), column.eq(~column)]
             with m.If(left == 1):
@@ -86,7 +87,9 @@ class PhaseNorms(wiring.Component):
         late = max(1, levels - 2)
         clears_next = delay_line(m, self.begins & self.measured, 2, "begins", reset_less=False)[2]
         finds = delay_line(m, self.ends & self.measured, late, "ends", reset_less=False)[late]
-        walk, walking, clearing = Signal(2), Signal(), Signal()
+        walk = Signal(2)
+        walking = Signal()
+        clearing = Signal()
         with m.If(walking):
             m.d.sync += [walk.eq(walk + 1), walking.eq(walk != 3)]
         with m.If(clears_next | finds):
