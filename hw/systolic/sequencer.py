@@ -350,7 +350,9 @@ class Sequencer(wiring.Component):
                 go_on("FETCH")
 
             with m.State("CONSTANT"):
-                m.d.comb += [self.constant_valid.eq(~in_table), self.table_valid.eq(in_table)]
+                m.d.comb += self.constant_valid.eq(~in_table if config.table else 1)
+                if config.table:
+                    m.d.comb += self.table_valid.eq(in_table)
                 m.d.sync += constants_left.eq(constants_left - 1)
                 go_on("FETCH")
                 with m.If(constants_left == 1):
