@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +96,7 @@ def random_engine(choose: Chooser) -> EngineConfig:
     cols = choose.choice([n for n in powers[1:] if 4 * n >= rows])
     alphabets = [a for a in (Alphabet.s3(3), Alphabet.s3(4), Alphabet.s3(4, 3), Alphabet.s3(2)) if a.bits <= bits]
     split = not spram and choose.integer(0, 1) == 1
-    return make_config(
+    config = make_config(
         rows=rows,
         cols=cols,
         activation_bits=bits,
@@ -114,6 +114,9 @@ def random_engine(choose: Chooser) -> EngineConfig:
         image_planes=2 if bits <= 4 and choose.integer(0, 1) else 1,
         strip_loops=choose.integer(0, 1) == 1,
     )
+    circular = choose.integer(0, 1) == 1
+    samples = circular and config.clusters == 1 and config.columns_per_requantizer > 1 and choose.integer(0, 1) == 1
+    return replace(config, circular=circular, norm_bits=24 if samples else 0, table=choose.integer(0, 1) == 1)
 
 
 @dataclass(frozen=True)
