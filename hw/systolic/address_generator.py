@@ -107,13 +107,27 @@ class AddressGenerator(wiring.Component):
         next_x = Signal.like(x)
         next_y = Signal.like(y)
         m.d.comb += [
-            beyond_x.eq(x >= self.result.width),
-            beyond_y.eq(y >= self.result.height),
             next_x.eq(x + layer.stride_x),
             next_y.eq(y + layer.stride_y),
         ]
         outside: Value = beyond_x | beyond_y
         if self.config.circular:
+            # The comparison is a clock ahead, as a step and an address come behind it.
+            row_beyond = Signal(reset_less=True)
+            start_x = Signal.like(x)
+            start_y = Signal.like(y)
+            starts_beyond = start_x >= self.result.width
+            m.d.comb += [start_x.eq(self.instruction.x), start_y.eq(self.y)]
+            with m.If(self.slot):
+                m.d.sync += beyond_x.eq(Mux(row_ends, row_beyond, next_x >= self.result.width))
+                with m.If(row_ends):
+                    m.d.sync += beyond_y.eq(next_y >= self.result.height)
+            with m.If(self.prepare):
+                m.d.sync += [
+                    beyond_x.eq(starts_beyond),
+                    row_beyond.eq(starts_beyond),
+                    beyond_y.eq(start_y >= self.result.height),
+                ]
             row_address = Signal.like(address, reset_less=True)
             wraps_x, wraps_y = self.wrapping & beyond_x, self.wrapping & beyond_y
             x_step = Mux(wraps_x, self.x_wrap, layer.x_step)
@@ -129,6 +143,7 @@ class AddressGenerator(wiring.Component):
             with m.If(self.prepare):
                 m.d.sync += row_address.eq(self.base)
         else:
+            m.d.comb += [beyond_x.eq(x >= self.result.width), beyond_y.eq(y >= self.result.height)]
             m.d.comb += next_address.eq(address + Mux(row_ends, layer.row_step, layer.x_step))
         m.d.comb += [
             self.slot.eq(active & self.go),
