@@ -91,7 +91,6 @@ def simulated_shifts(network: Network, config: EngineConfig, images: np.ndarray)
     same = 0
     for image in images:
         shifted = np.stack([np.roll(image, shift, (1, 2)) for shift in SIMULATED_SHIFTS])
-        # Images come in rounds of as many as the engine has clusters.
         stored = network.run(shifted)
         result = compare(compiled, run_simulation(simulation, compiled, shifted, stall=0.0), stored)
         assert result.ok, result
@@ -127,7 +126,6 @@ def make_row(name: str, board: str, console: Console) -> None:
     if any(row["network"] == name and row["board"] == board and row["made_from"] == key for row in rows()):
         return
     console.print(f"{name} on {board}")
-    # The images are the bench's own: ``load_images`` knows the networks' data by their channels.
     row = {"network": name, "data": "cifar10", "seed": 0, **measure_engine(case, network, accuracy, config, console)}
     if wraps_around(network):
         row |= consistency(name, model, network, data)

@@ -95,8 +95,8 @@ def test_sampling_takes_no_pass_and_one_instruction_of_each_reader():
     assert "half" not in one.stored
 
 
-def test_channel_and_shortcut_shifts_cost_nothing_and_wrapped_ones_neither():
-    """AddressNet's clocks are those of its convolutions alone, and the engine is the same."""
+def test_address_shifts_that_wrap_around_and_shortcut_shifts_take_no_clock_and_no_word():
+    """The clocks are those of the same network whose shifts move nothing, and no layer is a shift or a joining."""
     shifted = untrained("invariant_addressnet", shape=(1, 16, 16))
     still = replace(
         shifted,
@@ -108,6 +108,8 @@ def test_channel_and_shortcut_shifts_cost_nothing_and_wrapped_ones_neither():
     config = choose_config([shifted, still], UP5K)
     first, second = compile_network(shifted, config), compile_network(still, config)
     assert first.predicted_cycles == second.predicted_cycles and len(first.words) == len(second.words)
+    free = {node.name for node in shifted.nodes if isinstance(node, AddressShift | Concatenation | Polyphase)}
+    assert len(free) == 8 + 2 + 2 and not free & {layer.node for layer in first.layers}
 
 
 def test_what_fits_with_half_the_requantisers_gets_them():

@@ -220,13 +220,13 @@ class Part:
 def concatenated(network: Network, config: EngineConfig) -> dict[str, Part]:
     """Return the place of every tensor that is a part of a concatenation."""
     direct: dict[str, Part] = {}
-    phases = {node.output for node in network.nodes if isinstance(node, Polyphase)}
+    sampled = {node.output for node in network.nodes if isinstance(node, Polyphase)}
     for node in network.nodes:
         if not isinstance(node, Concatenation):
             continue
         channels = 0
         for name in node.inputs:
-            if name in phases:
+            if name in sampled:
                 raise CompileError(
                     f"layer {node.name!r} concatenates {name!r}, one phase of a map; the engine takes stored maps only"
                 )
