@@ -64,6 +64,17 @@ def test_the_first_phase_wins_ties_and_the_gradient_goes_to_the_sample():
     assert torch.equal(x.grad[0, 0], torch.tensor([[1.0, 0, 1, 0], [0, 0, 0, 0], [1, 0, 1, 0], [0, 0, 0, 0]]))
 
 
+def test_the_gradient_goes_back_to_the_phase_that_was_taken():
+    x = torch.ones(4, 1, 4, 4)
+    phases = [(0, 0), (1, 0), (0, 1), (1, 1)]
+    for image, (i, j) in enumerate(phases):
+        x[image, 0, i, j] = 2
+    x.requires_grad_()
+    Polyphase()(x).sum().backward()
+    for image, (i, j) in enumerate(phases):
+        assert (x.grad[image, 0, i::2, j::2] == 1).all() and x.grad[image].sum() == 4
+
+
 def test_a_shortcut_takes_the_phase_of_the_main_branch():
     x, guide = torch.arange(16.0).reshape(1, 1, 4, 4), torch.zeros(1, 3, 4, 4)
     guide[0, 2, 2, 3] = 1
