@@ -7,10 +7,13 @@ import json
 import platform
 import reprlib
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from filelock import FileLock, Timeout
 from safetensors.torch import load_file
 from safetensors.torch import save as save_tensors
 from torch import fx, nn
@@ -89,7 +92,7 @@ class TrainResult:
     integer_accuracy : float or None
         The same for the integer network; ``None`` where there is none.
     seconds : float
-        How long the training took.
+        How long the training took, all sittings together.
     zeros, sign_flips : float or None
         Shares of all weights, at the end; ``None`` in a float run.
     differing_logits : int or None
@@ -131,12 +134,26 @@ def _first_and_last(model: nn.Module) -> tuple[str, str]:
     return names[0], names[-1]
 
 
+@contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """Keep other processes from training in a run's folder; ``RunError`` if one does. A killed one keeps nobody out."""
+    out.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(out / "lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise RunError(f"{out}: another training is under way in this folder; wait for it or choose another") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def open_run(out: Path, config: RunConfig, *, write: bool = True) -> TrainResult | None:
     """Return the result of an equal, finished run; otherwise make the folder ready, cleared of another run.
 
     Of several processes that share a run only one may ``write``.
     """
-    out.mkdir(parents=True, exist_ok=True)
     file = out / _CONFIG
     if file.exists():
         try:

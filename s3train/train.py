@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-import time
 import warnings
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar, Timer
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch import nn
 
@@ -23,7 +23,18 @@ from s3train.evaluation import accuracy, integer_evaluation
 from s3train.interrupt import SaveOnInterrupt, finished_steps
 from s3train.lightning_module import TrainingModule, logits_scale
 from s3train.recipe import Recipe, choose_recipe
-from s3train.runs import CHECKPOINT, RunConfig, RunError, TrainResult, build, close_run, load_run, open_run, read_config
+from s3train.runs import (
+    CHECKPOINT,
+    RunConfig,
+    RunError,
+    TrainResult,
+    build,
+    close_run,
+    load_run,
+    locked,
+    open_run,
+    read_config,
+)
 
 
 def train(
@@ -64,7 +75,8 @@ def train(
     Raises
     ------
     DataError, ValueError, RunError
-        Data, model or method is unknown or damaged, or the folder of the teacher or start is no finished run.
+        Data, model or method is unknown or damaged, the folder of the teacher or start is no finished run, or another
+        process trains in ``out``.
     """
     recipe = recipe or choose_recipe(data, method)
     if epochs is not None:
@@ -87,16 +99,29 @@ def train(
         # A float run that goes on trains its twin itself, so the teacher must be another network.
         guide = twin if teacher == start and method != "float" else _float_model(teacher, images, data_folder)
     rank = process_share()[0]
-    finished = open_run(out, config, write=rank == 0)
-    if finished is not None:
-        return finished
+    with locked(out) if rank == 0 else nullcontext():
+        finished = open_run(out, config, write=rank == 0)
+        if finished is not None:
+            return finished
+        return _train(network, config, images, out, guide, twin, progress=progress and rank == 0)
+
+
+def _train(
+    network: nn.Module,
+    config: RunConfig,
+    images: ImageData,
+    out: Path,
+    guide: nn.Module | None,
+    twin: nn.Module | None,
+    *,
+    progress: bool,
+) -> TrainResult:
+    """Train a network, go on where its folder has a checkpoint, and keep the result there."""
     # One thread: small layers gain nothing from more, and sums in one order make a seed's network the same everywhere.
     torch.set_num_threads(1)
-    scale = logits_scale(network, twin) if twin is not None and method != "float" else 20.0
-    module = TrainingModule(network, recipe, images.classes, guide, scale, twin)
-    begin = time.monotonic()
-    _fit(module, config, images, out, progress=progress and rank == 0)
-    seconds = time.monotonic() - begin
+    scale = logits_scale(network, twin) if twin is not None and config.method != "float" else 20.0
+    module = TrainingModule(network, config.recipe, images.classes, guide, scale, twin)
+    seconds = _fit(module, config, images, out, progress=progress)
     summary = module.watch.summary(network)
     integer, differing = integer_evaluation(network, images) if config.integer else (None, None)
     result = TrainResult(
@@ -108,7 +133,7 @@ def train(
         summary.get("sign_flips"),
         differing,
     )
-    if rank == 0:
+    if process_share()[0] == 0:
         close_run(result, network)
     return result
 
@@ -142,9 +167,11 @@ def _float_model(folder: Path, images: ImageData, data_folder: Path) -> nn.Modul
     return model
 
 
-def _fit(module: TrainingModule, config: RunConfig, images: ImageData, out: Path, *, progress: bool) -> None:
+def _fit(module: TrainingModule, config: RunConfig, images: ImageData, out: Path, *, progress: bool) -> float:
+    """Return how many seconds the training took, in all its sittings."""
     recipe = config.recipe
-    trainer = _trainer(out, recipe, progress)
+    timer = Timer()
+    trainer = _trainer(out, recipe, timer, progress)
     checkpoint = out / CHECKPOINT
     done = finished_steps(checkpoint) if checkpoint.exists() else 0
     with warnings.catch_warnings():
@@ -164,13 +191,16 @@ def _fit(module: TrainingModule, config: RunConfig, images: ImageData, out: Path
         except SystemExit as error:
             # Lightning's way to end after Ctrl-C; the checkpoint is written.
             raise KeyboardInterrupt from error
+    seconds: float = timer.time_elapsed()
+    return seconds
 
 
-def _trainer(out: Path, recipe: Recipe, progress: bool) -> lightning.Trainer:
+def _trainer(out: Path, recipe: Recipe, timer: Timer, progress: bool) -> lightning.Trainer:
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     callbacks: list[Any] = [
         ModelCheckpoint(out, filename="last", enable_version_counter=False, save_on_train_epoch_end=True),
         SaveOnInterrupt(out / CHECKPOINT),
+        timer,
     ]
     if progress:
         callbacks.append(RichProgressBar(leave=False))

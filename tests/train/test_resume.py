@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from s3train.data import load_digits
 from s3train.data.batches import Batches
 from s3train.lightning_module import TrainingModule
 from s3train.recipe import choose_recipe
+from s3train.runs import RunError
 from s3train.train import train
 
 ROOT = Path(__file__).parents[2]
@@ -36,8 +38,10 @@ def test_an_interrupted_training_ends_with_the_same_bits(tmp_path, monkeypatch, 
     # In the middle of an epoch, at the last step of one, and in the frozen last steps.
     stops = [30, 43, 63]
     step = TrainingModule.training_step
+    steps: list[list[float]] = [[]]
 
     def interrupting(self, batch, index):
+        steps[-1].append(time.monotonic())
         if stops and self.global_step == stops[0]:
             stops.pop(0)
             os.kill(os.getpid(), signal.SIGINT)
@@ -47,14 +51,33 @@ def test_an_interrupted_training_ends_with_the_same_bits(tmp_path, monkeypatch, 
     for _ in range(3):
         with pytest.raises(KeyboardInterrupt):
             train("small_resnet", "digits", out=tmp_path / "parts", **options)
+        steps.append([])
         assert (tmp_path / "parts" / "last.ckpt").exists()
     parts = train("small_resnet", "digits", out=tmp_path / "parts", **options)
     assert not stops
     assert parts.accuracy == whole.accuracy
+    assert parts.seconds > sum(sitting[-1] - sitting[0] for sitting in steps)
     one, other = weights(tmp_path / "whole"), weights(tmp_path / "parts")
     assert one.keys() == other.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_two_trainings_in_one_folder(tmp_path):
+    out = tmp_path / "run"
+    options = {"out": out, "data_folder": tmp_path, "epochs": 1, "progress": False}
+    hold = "import sys\nfrom pathlib import Path\nfrom s3train.runs import locked\n"
+    hold += "with locked(Path(sys.argv[1])):\n    print('held', flush=True)\n    sys.stdin.read()\n"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", hold, str(out)]
+    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(RunError, match="run: another training is under way in this folder"):
+            train("mlp", "digits", **options)
+        assert [file.name for file in out.iterdir()] == ["lock"]
+        other.kill()
+    # A killed training keeps nobody out.
+    assert train("mlp", "digits", **options).accuracy > 0.5
 
 
 def test_a_checkpoint_of_another_network_or_a_damaged_one_is_refused(tmp_path):
