@@ -22,7 +22,7 @@ from torch import fx
 
 from bench.consistency import Consistency, measure
 from bench.systolic import Case, digest, measure_engine
-from bench.training import NEIGHBOUR_EPOCHS, RUNS, Job
+from bench.training import NEIGHBOUR_EPOCHS, NEIGHBOUR_RECIPE, RUNS, Job
 from bench.training import RESULTS as TRAINED
 from bitstreams.boards import board_by_name
 from cli.console import CACHE, data_folder
@@ -51,7 +51,7 @@ SIMULATED_SHIFTS = ((0, 0), (1, 0), (0, 1), (1, 1), (2, 3), (5, 31), (16, 16), (
 
 def load(name: str, seed: int = 0) -> tuple[fx.GraphModule, Network, ImageData, float] | None:
     """Return a trained network in torch and in integers, its data and its accuracy; ``None`` if it is not trained."""
-    job = Job(name, "cifar10", "s3", 3, 8, NEIGHBOUR_EPOCHS, seed)
+    job = Job(name, "cifar10", "s3", 3, 8, NEIGHBOUR_EPOCHS, seed, NEIGHBOUR_RECIPE)
     folder = RUNS / job.name
     if not (folder / "result.json").exists():
         return None
@@ -148,17 +148,17 @@ def attention(console: Console) -> None:
     """Print mean and spread over the seeds of networks without and with attention, in float and in shifts."""
     view = Table("network", "weights", "seeds", "accuracy %", "to the same without", title="attention")
     trained = [row for row in json.loads(TRAINED.read_text()) if row["epochs"] == NEIGHBOUR_EPOCHS]
-    for method, activation_bits in (("float", 32), ("s3", 8)):
+    for kind in (("float", 32, "default"), ("s3", 8, NEIGHBOUR_RECIPE)):
         of = {
             (row["model"], row["seed"]): 100 * row["accuracy"]
             for row in trained
-            if (row["method"], row["activation_bits"]) == (method, activation_bits)
+            if (row["method"], row["activation_bits"], row["recipe"]) == kind
         }
         for model in ("resnet8", "resnet8_sb", "resnet8_se"):
             found = {seed: value for (name, seed), value in of.items() if name == model}
             gaps = [value - of["resnet8", seed] for seed, value in found.items() if ("resnet8", seed) in of]
             if found:
-                view.add_row(model, method, str(len(found)), _mean(list(found.values())), _mean(gaps, "+"))
+                view.add_row(model, kind[0], str(len(found)), _mean(list(found.values())), _mean(gaps, "+"))
     console.print(view)
 
 

@@ -26,6 +26,7 @@ from cli.console import data_folder
 RESULTS = Path("bench/results/training.json")
 RUNS = Path("runs/training")
 NEIGHBOUR_EPOCHS = 10
+NEIGHBOUR_RECIPE = "tied latents"
 CHANGES: dict[str, dict[str, Any]] = {
     "default": {},
     "paper": {},
@@ -97,9 +98,9 @@ def neighbours() -> Iterator[Job]:
         return Job(model, "cifar10", "float", 32, 32, NEIGHBOUR_EPOCHS, seed)
 
     def shifts(model: str, seed: int) -> Job:
-        return Job(model, "cifar10", "s3", 3, 8, NEIGHBOUR_EPOCHS, seed)
+        return Job(model, "cifar10", "s3", 3, 8, NEIGHBOUR_EPOCHS, seed, NEIGHBOUR_RECIPE)
 
-    for model in ("resnet8", "resnet8_aps", "resnet8_strided"):
+    for model in ("resnet8", "addressnet_small", "resnet8_strided", "resnet8_aps", "invariant_addressnet"):
         yield from (twin(model, 0), shifts(model, 0))
     # Attention: squeeze-and-excitation multiplies, so it has no shift form.
     for seed in range(3):
@@ -108,8 +109,6 @@ def neighbours() -> Iterator[Job]:
             yield twin("resnet8", seed)
         else:
             yield shifts("resnet8_sb", seed)
-            for model in ("addressnet_small", "invariant_addressnet"):
-                yield from (twin(model, seed), shifts(model, seed))
     for model in ("resnet8_aps", "resnet8_strided"):
         yield from (twin(model, 1), shifts(model, 1))
     for seed in (1, 2):

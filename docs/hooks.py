@@ -118,12 +118,12 @@ def consistency(rows):
 def attention(rows):
     """Return mean and spread of the short runs with and without attention."""
     lines = []
-    for method in ("float", "s3"):
+    for method, recipe in (("float", "default"), ("s3", "tied latents")):
         for model in ("resnet8", "resnet8_sb", "resnet8_se"):
             found = {
                 r["seed"]: 100 * r["accuracy"]
                 for r in rows
-                if (r["model"], r["method"], r["epochs"]) == (model, method, 10)
+                if (r["model"], r["method"], r["epochs"], r["recipe"]) == (model, method, 10, recipe)
             }
             if found:
                 values = list(found.values())
