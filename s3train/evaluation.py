@@ -18,18 +18,20 @@ def accuracy(model: nn.Module, data: ImageData) -> float:
 
 
 @torch.no_grad()
-def integer_evaluation(model: nn.Module, data: ImageData) -> tuple[float, int]:
-    """Return (share of test images that the integer reference classifies right, differing logits).
+def integer_evaluation(model: nn.Module, data: ImageData) -> tuple[float, float, int]:
+    """Return (accuracy of the evaluation model, accuracy of the integer reference, differing logits).
 
-    The second number is how many logits of the test images differ between the evaluation model and the integer
-    reference; the evaluation is made to be exact, so it is 0.
+    The last number is how many logits of the test images differ between the two; the evaluation is made to be exact,
+    so it is 0.
     """
     assert isinstance(model, torch.fx.GraphModule)
     reference = IntegerModel(model.eval(), data.format)
     scale = 2.0**reference.logit_exponent
-    right = different = 0
+    right = integer_right = different = 0
     for images, labels in data.test_batches():
         integers = list(reference.run(images).values())[-1]
-        right += int((predictions(integers) == labels).sum())
-        different += int((model(data.real(images)).double() * scale != integers.double()).sum())
-    return right / data.test_count, different
+        logits = model(data.real(images)).double() * scale
+        right += int((predictions(logits) == labels).sum())
+        integer_right += int((predictions(integers) == labels).sum())
+        different += int((logits != integers.double()).sum())
+    return right / data.test_count, integer_right / data.test_count, different

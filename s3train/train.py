@@ -117,22 +117,18 @@ def _train(
     progress: bool,
 ) -> TrainResult:
     """Train a network, go on where its folder has a checkpoint, and keep the result there."""
-    # One thread: small layers gain nothing from more, and sums in one order make a seed's network the same everywhere.
+    # One thread: small layers gain nothing from more, and a seed's network does not depend on how many cores there are.
     torch.set_num_threads(1)
     scale = logits_scale(network, twin) if twin is not None and config.method != "float" else 20.0
     module = TrainingModule(network, config.recipe, images.classes, guide, scale, twin)
     seconds = _fit(module, config, images, out, progress=progress)
     summary = module.watch.summary(network)
-    integer, differing = integer_evaluation(network, images) if config.integer else (None, None)
-    result = TrainResult(
-        out,
-        accuracy(network, images),
-        integer,
-        seconds,
-        summary.get("zeros"),
-        summary.get("sign_flips"),
-        differing,
+    found: tuple[float, float | None, int | None] = (
+        integer_evaluation(network, images) if config.integer else (accuracy(network, images), None, None)
     )
+    right, integer_right, differing = found
+    flips = summary.get("sign_flips")
+    result = TrainResult(out, right, integer_right, seconds, summary.get("zeros"), flips, differing)
     if process_share()[0] == 0:
         close_run(result, network)
     return result
@@ -220,7 +216,8 @@ def _trainer(out: Path, recipe: Recipe, timer: Timer, progress: bool) -> lightni
         logger=[CSVLogger(out, "logs", "csv"), TensorBoardLogger(out, "logs", "tensorboard")],
         enable_progress_bar=progress,
         enable_model_summary=False,
-        check_val_every_n_epoch=max(1, recipe.epochs // 15),
+        # All test images through the exact evaluation model take as long as a fifth of a short epoch and more.
+        check_val_every_n_epoch=max(1, recipe.epochs // 5),
         num_sanity_val_steps=0,
         log_every_n_steps=20,
     )

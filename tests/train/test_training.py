@@ -53,10 +53,10 @@ def test_a_short_training_learns_is_kept_and_not_repeated(tmp_path, monkeypatch)
             train("mlp", "digits", **options)
     train("mlp", "digits", **options)
     model, config, data = load_run(tmp_path / "run", tmp_path)
-    assert integer_evaluation(model, data) == (first.accuracy, 0) and first.differing_logits == 0
+    assert integer_evaluation(model, data) == (first.accuracy, first.accuracy, 0) and first.differing_logits == 0
     whole = ShiftLogits.forward
     monkeypatch.setattr(ShiftLogits, "forward", lambda self, x: whole(self, x) + 1.0)
-    assert integer_evaluation(model, data)[1] == 10 * data.test_count
+    assert integer_evaluation(model, data)[2] == 10 * data.test_count
     assert config.model == "mlp" and not model.training
 
 
