@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from hw import graph
 from s3train.layers.stored_view import StoredView
@@ -79,25 +79,12 @@ class AddressShift(StoredView):
                 raise ValueError(f"an address shift of ({dy}, {dx}) pixels, supported are up to {graph.MAX_OFFSET}")
 
     def move(self, x: Tensor, outside: int) -> Tensor:
-        """Return the moved map: a slice of the padded one for every group, or the group rolled around."""
-        _, channels, height, width = x.shape
-        groups = len(self.offsets)
+        """Return the moved map: a slice of the map for every group, or a few that wrap around."""
+        channels, groups = x.shape[1], len(self.offsets)
         if channels % groups:
             raise ValueError(f"an address shift of {groups} groups cannot move a map of {channels} channels")
-        if self.circular:
-            rolled = [
-                torch.roll(part, (-dy, -dx), (2, 3))
-                for part, (dy, dx) in zip(x.chunk(groups, 1), self.offsets, strict=True)
-            ]
-            return torch.cat(rolled, 1)
-        reach = max(abs(number) for offset in self.offsets for number in offset)
-        padded = functional.pad(x, (reach,) * 4, value=outside)
-        size = channels // groups
-        parts = [
-            padded[:, g * size : (g + 1) * size, reach + dy : reach + dy + height, reach + dx : reach + dx + width]
-            for g, (dy, dx) in enumerate(self.offsets)
-        ]
-        return torch.cat(parts, 1)
+        moved: Tensor = _Move.apply(x, self.offsets, self.circular, outside)  # type: ignore[no-untyped-call]
+        return moved
 
     def node(self, name: str, sources: Sequence[graph.Tensor], output: str) -> graph.Node:
         """Return the operation of the integer network."""
@@ -106,6 +93,43 @@ class AddressShift(StoredView):
     def extra_repr(self) -> str:
         """Return the parameters for ``print``."""
         return str(self.offsets)
+
+
+class _Move(torch.autograd.Function):
+    """Copies slices into a map of the same memory format, which a concatenation of slices would not keep."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, offsets: tuple[tuple[int, int], ...], circular: bool, outside: int) -> Tensor:
+        ctx.offsets, ctx.circular = offsets, circular
+        return _moved(x, offsets, circular, outside)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
+        back = tuple((-dy, -dx) for dy, dx in ctx.offsets)
+        return _moved(grad, back, ctx.circular, 0), None, None, None
+
+
+def _moved(x: Tensor, offsets: Sequence[tuple[int, int]], circular: bool, outside: int) -> Tensor:
+    _, channels, height, width = x.shape
+    size = channels // len(offsets)
+    out = torch.empty_like(x) if circular else torch.full_like(x, outside)
+    for g, (dy, dx) in enumerate(offsets):
+        group = slice(g * size, (g + 1) * size)
+        for rows, rows_from in _slices(height, dy, circular):
+            for columns, columns_from in _slices(width, dx, circular):
+                out[:, group, rows, columns] = x[:, group, rows_from, columns_from]
+    return out
+
+
+def _slices(size: int, offset: int, circular: bool) -> list[tuple[slice, slice]]:
+    """Return where the numbers of a line go, and where they come from."""
+    if not circular:
+        length = max(0, size - abs(offset))
+        to, start = max(0, -offset), max(0, offset)
+        return [(slice(to, to + length), slice(start, start + length))]
+    around = offset % size
+    behind = [(slice(size - around, size), slice(0, around))] if around else []
+    return [(slice(0, size - around), slice(around, size)), *behind]
 
 
 class ShortcutShift(nn.Module):
