@@ -182,7 +182,7 @@ class Builder:
 
         return pair(1)
 
-    def side(self, source: Tensor, channels: int, form: Tensor | None) -> Tensor:
+    def side(self, source: Tensor, channels: int, form: Tensor | None, *, residual: Tensor | None = None) -> Tensor:
         """A convolution of 1 x 1, stride 1."""
         weight, alphabet = self.weight((channels, source.channels, 1, 1))
         output = self.store(channels, source.height, source.width, signed=self.choose.integer(0, 3) == 0)
@@ -190,11 +190,11 @@ class Builder:
             output = Tensor(output.name, *output.shape, form.bits, form.zero_point, form.exponent)
             self.tensors[output.name] = output
         spread = np.abs(weight).reshape(channels, -1).sum(axis=1) * source.maximum / 2
-        rescale = self.rescale(spread, output, residual=False)
+        rescale = self.rescale(spread, output, residual=residual is not None)
         self.nodes.append(
             Convolution(
                 f"conv{len(self.nodes)}", source.name, output.name, weight, alphabet, (1, 1), Padding(), 1, False,
-                rescale, None,
+                rescale, None if residual is None else residual.name,
             )
         )  # fmt: skip
         return output

@@ -13,6 +13,7 @@ from hw.graph import (
     Alphabet,
     AveragePool,
     Balance,
+    Concatenation,
     Convolution,
     Logits,
     MaxPool,
@@ -98,6 +99,13 @@ class WrappedBuilder(Builder):
         self.nodes.append(AddressShift(f"move{len(self.nodes)}", source.name, output.name, offsets, circular=True))
         return self.side(output, choose.integer(1, 12), None)
 
+    def joined(self, source: Tensor) -> Tensor:
+        """A concatenation, and a convolution of one of its parts with the whole as its residual operand."""
+        whole = self.concatenate(source)
+        join = self.nodes[-1]
+        assert isinstance(join, Concatenation)
+        return self.side(self.tensors[self.choose.choice(join.inputs)], whole.channels, None, residual=whole)
+
     def pooled(self, source: Tensor) -> Tensor:
         """A max pool of stride 1 that wraps around."""
         kernel = (self.choose.integer(1, min(2, source.height)), self.choose.integer(1, min(2, source.width)))
@@ -146,7 +154,8 @@ def build(
         builder.tensors[now.name] = now
     now = builder.wrapped(now)
     for _ in range(choose.integer(1, 4)):
-        kind = choose.choice(("sampled", "sampled", "sampled", "wrapped", "balanced", "pooled", "moved", "convolution"))
+        kinds = ("sampled", "sampled", "sampled", "wrapped", "balanced", "pooled", "moved", "convolution", "joined")
+        kind = choose.choice(kinds)
         now = getattr(builder, kind)(now)
     if choose.integer(0, 2) == 0 and not now.zero_point and now.height % 2 == now.width % 2 == 0:
         now = builder.sample(now, now)

@@ -29,6 +29,7 @@ from hw.systolic.compiler.layout import PhaseLayout
 from hw.systolic.search import search
 from hw.systolic.shape import choose_config
 from tests.strategies import random_images
+from tests.systolic.plan_interpreter import check_plan
 from tests.systolic.support import make_config
 from tests.wrapped_networks import wrapped_network
 
@@ -239,6 +240,34 @@ RAMP = np.arange(256, dtype=np.uint8)
 def test_what_an_engine_cannot_do_is_refused_by_name(make, message):
     with pytest.raises(CompileError, match=message):
         compile_network(make(), CONFIG)
+
+
+def upsized(node):
+    """A map to which a convolution of a sample of its own, or a number a channel of its sample, is added."""
+    return network([MAP, HALF, replace(MAP, name="sum")], [STEM, SAMPLE, node], replace(MAP, name="sum"))
+
+
+def unrelated(name):
+    """A map of a name, alive while a table is looked up."""
+    looked, other, late = (replace(MAP, name=n) for n in ("looked", name, "late"))
+    nodes = [
+        STEM, convolution(MAP, other), Table("tanh", "map", "looked", RAMP[::-1].copy()), convolution(looked, late),
+        convolution(other, replace(MAP, name="end"), kernel=1, padding=0, residual="late"),
+    ]  # fmt: skip
+    return network([MAP, looked, other, late, replace(MAP, name="end")], nodes, replace(MAP, name="end"))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: upsized(convolution(HALF, replace(MAP, name="sum"), padding=2, residual="map")),
+        lambda: unrelated("tanh, looked up"),
+    ],
+)
+def test_no_map_takes_the_place_of_one_that_is_still_read(make):
+    made = make()
+    config = replace(CONFIG, cols=4, tile_cols=4)
+    check_plan(made, compile_network(made, config), random_images(made, 0, 4))
 
 
 def test_a_sample_of_a_concatenation_that_a_part_chooses_is_taken():

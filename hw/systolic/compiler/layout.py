@@ -146,8 +146,11 @@ def choose_layouts(network: Network, config: EngineConfig) -> dict[str, Layout]:
 
 
 def scratch_name(node: Table) -> str:
-    """Return the name of what a table stores on the way: words of as many numbers as a requantiser has columns."""
-    return f"{node.name}, looked up"
+    """Return the name of what a table stores on the way: words of as many numbers as a requantiser has columns.
+
+    No tensor has it: the no-break space cannot be in a network's names.
+    """
+    return f"{node.name},\N{NO-BREAK SPACE}looked up"
 
 
 def _phase_layout(node: Polyphase, network: Network, layouts: dict[str, Layout]) -> PhaseLayout:

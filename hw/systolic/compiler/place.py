@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hw.graph import Network
@@ -59,7 +59,7 @@ def place(
     lives: dict[str, Life] = {}
     for name in sorted(born, key=lambda name: (born[name], name)):
         life = Life((name,), layouts[name].words, born[name], dies[name])
-        residual = _replaceable(makers.get(name), layouts, dies, born)
+        residual = _replaceable(makers.get(name), whole, layouts, dies, born)
         if residual is not None:
             before = lives[residual]
             life = Life((*before.names, name), life.words, before.born, life.dies)
@@ -91,13 +91,20 @@ def _end(bases: Mapping[str, int], lives: Mapping[str, Life]) -> int:
 
 
 def _replaceable(
-    node: Node | None, layouts: dict[str, Layout], dies: dict[str, int], order: dict[str, int]
+    node: Node | None,
+    whole: Callable[[str], str],
+    layouts: dict[str, Layout],
+    dies: dict[str, int],
+    order: dict[str, int],
 ) -> str | None:
-    """Return the residual operand whose words a node's output may take, if there is one."""
+    """Return the residual operand whose words a node's output may take, if there is one.
+
+    Not where these words hold the node's input too, as a part or a sample: all columns read it, one tile after another.
+    """
     if not isinstance(node, Convolution | Add | Balance) or node.residual is None or node.residual not in dies:
         return None
     residual = node.residual
-    if residual == node.input or dies[residual] > order[node.output]:
+    if whole(node.input) == residual or dies[residual] > order[node.output]:
         return None
     old, new = layouts[residual], layouts[node.output]
     alike = isinstance(old, MapLayout) and isinstance(new, MapLayout) and old.words == new.words
