@@ -51,6 +51,9 @@ def measure(model: fx.GraphModule, network: Network, fmt: TensorFormat, images: 
     """
     left_out = tied(network, images)
     kept = images[~left_out]
+    _, _, height, width = images.shape
+    if not len(kept):
+        return Consistency(len(images), len(images), height * width, 0.0, 0.0)
     scale = 2.0 ** IntegerModel(model, fmt).logit_exponent
 
     def logits(stored: Tensor) -> np.ndarray:
@@ -61,7 +64,6 @@ def measure(model: fx.GraphModule, network: Network, fmt: TensorFormat, images: 
     plain = logits(torch.from_numpy(kept))
     if not np.array_equal(plain, network.run(kept)[network.logits.name]):
         raise AssertionError("the evaluation model and the integer network have different logits")
-    _, _, height, width = images.shape
     same = alike = 0
     for image, want in zip(torch.from_numpy(kept), plain, strict=True):
         shifted = torch.stack([torch.roll(image, (y, x), (1, 2)) for y in range(height) for x in range(width)])

@@ -186,7 +186,7 @@ def table(console: Console) -> None:
         )  # fmt: skip
     console.print(view)
     console.print(
-        f"cifar10 is a JPEG copy; {NEIGHBOUR_EPOCHS} epochs, 3-bit S3 in all layers, 8-bit activations; logits kept: "
+        f"rows that come with the project are of a JPEG copy of CIFAR-10; {NEIGHBOUR_EPOCHS} epochs, 3-bit S3 in all layers, 8-bit activations; logits kept: "
         f"the share of all 1,024 circular shifts of {SHIFTED_IMAGES} test images"
     )
 

@@ -219,7 +219,9 @@ def table(console: Console) -> None:
             *(f"{float(rows[0][k]):.1%}" if rows[0][k] is not None else "" for k in ("zeros", "sign_flips")),  # type: ignore[arg-type]
         )  # fmt: skip
     console.print(view)
-    console.print("cifar10 is a JPEG copy of the original images; accuracies are of all test images, in percent")
+    console.print(
+        "accuracies are of all test images; the rows that come with the project are of a JPEG copy of CIFAR-10"
+    )
 
 
 def main() -> None:

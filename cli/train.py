@@ -25,7 +25,9 @@ def run(
     ] = None,
     bits: Annotated[int | None, typer.Option(help="bits of a weight, 3 unless said")] = None,
     activation_bits: Annotated[int | None, typer.Option(help="bits of an activation, 2 to 8 (default), or 32")] = None,
-    recipe: Annotated[str | None, typer.Option(help="default, or paper for S3's published settings")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="default, random (random start, no teacher), or paper (S3's published settings)")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="instead of the recipe's")] = None,
     seed: Annotated[int | None, typer.Option(help="of initial values, order and augmentation, 0 unless said")] = None,
     teacher: Annotated[

@@ -19,6 +19,7 @@ from s3train.convert import trace
 from s3train.converter import Converter
 from s3train.export import export
 from s3train.formats import TensorFormat, UnsupportedModelError
+from s3train.invariance import check_invariance
 from s3train.normal_form import normalise
 
 _NO_WORK = (nn.Flatten, nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d)
@@ -87,6 +88,7 @@ def check_model(
     try:
         graph = trace(model)
         normalise(graph, problems)
+        check_invariance(graph, problems)
         ShapeProp(graph.eval()).propagate(example_input)
     except UnsupportedModelError as error:
         return _no(name, board, (), str(error))

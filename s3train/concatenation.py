@@ -38,7 +38,8 @@ def share_quantizer(
     Raises
     ------
     UnsupportedModelError
-        If it is not the channels that are concatenated, a part is no layer's output, or only some parts have a ReLU.
+        If it is not the channels that are concatenated, a part is no layer's output or has a table's grid, or only some
+        parts have a ReLU.
     """
     parts = node.args[0] if node.args else node.kwargs.get("tensors")
     dim = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim", 0)
@@ -56,6 +57,11 @@ def share_quantizer(
             f"{node.name}: concatenates tensors with and without a ReLU, supported are all of one kind"
         )
     for owner in owners:
+        if len(set(owners)) > 1 and not owner.quantizer.learned:
+            raise UnsupportedModelError(
+                f"{node.name}: concatenates what a tanh reads too; its grid is the table's, supported is one of the two"
+            )
         owner.quantizer = shared
+    shared.shared = shared.shared or len(set(owners)) > 1
     node.args, node.kwargs = (list(parts), 1), {}
     return shared, owners

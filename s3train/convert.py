@@ -10,7 +10,8 @@ from torch import fx, nn
 
 from s3train.converter import WEIGHTED, Converter
 from s3train.formats import TensorFormat, UnsupportedModelError
-from s3train.layers import Balance, CircularConv2d, Operation, check_circular
+from s3train.invariance import check_invariance
+from s3train.layers import Balance, CircularConv2d, Operation
 from s3train.layers.balance import ChannelMean
 from s3train.normal_form import normalise
 from s3train.register_method import register_weight_method
@@ -73,12 +74,9 @@ def convert(
     UnsupportedModelError
         Names the module that cannot be converted, and what is supported.
     """
-    try:
-        check_circular(model)
-    except ValueError as error:
-        raise UnsupportedModelError(str(error)) from error
     graph = trace(model)
     normalise(graph)
+    check_invariance(graph)
     return Converter(graph, method, bits, image, activation_bits, terms, skip, options, add_norms=add_norms).run()
 
 

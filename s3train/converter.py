@@ -9,7 +9,15 @@ from torch import fx, nn
 
 from s3train.concatenation import Quantizing, is_concatenation, share_quantizer
 from s3train.formats import TensorFormat, UnsupportedModelError
-from s3train.layers import Operation, ShiftAveragePool2d, ShiftBalance, ShiftBlock, ShiftLogits
+from s3train.layers import (
+    Balance,
+    Operation,
+    ShiftAveragePool2d,
+    ShiftBalance,
+    ShiftBlock,
+    ShiftLogits,
+    TanhTable,
+)
 from s3train.layers.shift_block import FormatSource
 from s3train.normal_form import ADDITIONS
 from s3train.operations import OPERATIONS
@@ -67,6 +75,7 @@ class Converter:
         self.quantizing: dict[fx.Node, list[Quantizing]] = {}
         self.image = image
         self.done: set[fx.Node] = set()
+        self.used: set[str] = set()
         self.replacement: dict[fx.Node, fx.Node] = {}
 
     def run(self) -> fx.GraphModule:
@@ -131,6 +140,7 @@ class Converter:
         layer = self.modules[str(node.target)]
         assert isinstance(layer, WEIGHTED)
         name = str(node.target)
+        self._use(name)
         if not isinstance(layer, nn.Linear):
             if any(d != 1 for d in layer.dilation):
                 raise UnsupportedModelError(f"{name}: dilation {layer.dilation}, supported is 1")
@@ -144,6 +154,11 @@ class Converter:
         if name not in self.skip:
             register_weight_method(layer, self.method, self.bits, **self.options)
         return layer
+
+    def _use(self, name: str) -> None:
+        if name in self.used:
+            raise UnsupportedModelError(f"{name}: is used twice, supported are layers with weights of their own")
+        self.used.add(name)
 
     def _block(self, node: fx.Node) -> None:
         """Join a layer with the batch norm, addition and ReLU behind it."""
@@ -263,11 +278,15 @@ class Converter:
             if source not in self.formats:
                 raise UnsupportedModelError(f"{name}: reads {source.name}, which is no layer's output")
         chain, module = [node], self.modules[name]
-        if not isinstance(module, Operation):
+        if isinstance(module, Balance | ShiftBalance):
+            self._use(name)
+        if isinstance(module, TanhTable) or not isinstance(module, Operation):
             user = self._user(node)
             rectified = user is not None and self._is(user, (nn.ReLU,))
             quantizing = [part for source in sources for part in self.quantizing.get(source, [])]
-            operation, joined = OPERATIONS[type(module)](name, module, quantizing, self.activation_bits, rectified)
+            # A tanh that is used again is a table already; its input needs the grid all the same.
+            kind = nn.Tanh if isinstance(module, TanhTable) else type(module)
+            operation, joined = OPERATIONS[kind](name, module, quantizing, self.activation_bits, rectified)
             chain += [user] if user is not None and joined else []
             self.graph.add_submodule(name, operation)
             self.modules[name] = module = operation

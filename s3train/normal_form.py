@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -29,7 +30,7 @@ def normalise(graph: fx.GraphModule, problems: dict[str, str] | None = None) -> 
     mean over height and width                                ``AdaptiveAvgPool2d(1)``
     ``flatten(1)``, ``view`` and ``reshape`` to two sizes     ``Flatten``
     ``dropout``                                               ``Dropout``
-    ``layer(input=x)``                                        ``layer(x)``
+    ``layer(input=x)``, ``layer(guide=y, x=x)``               ``layer(x)``, ``layer(x, y)``
     ``x.add(y)``                                              ``x + y``
     ========================================================  ==============================
 
@@ -42,8 +43,8 @@ def normalise(graph: fx.GraphModule, problems: dict[str, str] | None = None) -> 
         If a view or mean is none of these.
     """
     for node in list(graph.graph.nodes):
-        if node.op == "call_module" and not node.args and "input" in node.kwargs:
-            node.args, node.kwargs = (node.kwargs["input"],), {}
+        if node.op == "call_module" and node.kwargs:
+            _make_positional(graph, node)
         if node.op == "call_method" and node.target in ("add", "add_") and len(node.args) == 2 and not node.kwargs:
             node.op, node.target = "call_function", operator.add
         try:
@@ -57,6 +58,17 @@ def normalise(graph: fx.GraphModule, problems: dict[str, str] | None = None) -> 
             _insert(graph, node, layers)
     graph.graph.eliminate_dead_code()
     graph.recompile()
+
+
+def _make_positional(graph: fx.GraphModule, node: fx.Node) -> None:
+    """Put a layer's named arguments into the order in which its forward has them."""
+    forward = inspect.signature(graph.get_submodule(str(node.target)).forward)
+    try:
+        bound = forward.bind(*node.args, **node.kwargs)
+    except TypeError:
+        # Running the model says what is wrong with them.
+        return
+    node.args, node.kwargs = bound.args, bound.kwargs
 
 
 def _insert(graph: fx.GraphModule, node: fx.Node, layers: list[nn.Module]) -> None:

@@ -23,6 +23,7 @@ from sim.runner import compile_simulation, run_programs
 from tests.choosers import Chooser, RecordingChooser, RepeatingChooser, SeededChooser
 from tests.strategies import build, random_images
 from tests.systolic.support import make_config
+from tests.wrapped_networks import build as build_wrapped
 
 IMAGES = 3
 S3_AND_DENSESHIFT = (Alphabet.s3(2), Alphabet.s3(3), Alphabet.dense(2), Alphabet.dense(3))
@@ -145,7 +146,9 @@ def draw_case(chooser: Chooser, engines: Sequence[str | int]) -> Case:
         place = 1 + len(SHAPES) + name
         engine = random_engine(SeededChooser(name))
     choose.made[:] = [place]
-    network = build(
+    # Half the engines that can wrap around get the networks that need it.
+    wraps = engine.circular and engine.table and choose.integer(0, 1) == 1
+    network = (build_wrapped if wraps else build)(
         choose,
         bits=engine.activation_bits,
         alphabets=layer_alphabets(engine.alphabet),

@@ -52,8 +52,12 @@ class CircularConv2d(nn.Conv2d):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"padding_mode": "circular", **kwargs})
+        if self.padding_mode != "circular":
+            raise ValueError(f"CircularConv2d wraps around, got padding_mode {self.padding_mode!r}")
 
     def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        if x.ndim != 4:
+            raise ValueError(f"CircularConv2d needs maps (images, channels, height, width), got {x.ndim} dimensions")
         left, right, top, bottom = self._reversed_padding_repeated_twice
         padded: Tensor = Wrap.apply(x, (left, right, top, bottom))  # type: ignore[no-untyped-call]
         return functional.conv2d(padded, weight, bias, self.stride, 0, self.dilation, self.groups)

@@ -96,6 +96,10 @@ class CircularMaxPool(Operation):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the pooled map, of ``x``'s shape."""
+        if x.ndim != 4:
+            raise ValueError(
+                f"a circular max pool needs maps (images, channels, height, width), got {x.ndim} dimensions"
+            )
         reach = self.kernel - 1
         return functional.max_pool2d(functional.pad(x, (0, reach, 0, reach), mode="circular"), self.kernel, 1)
 
@@ -115,23 +119,44 @@ class CircularMaxPool(Operation):
 def check_circular(model: nn.Module) -> None:
     """Raise ``ValueError`` if a model has a :class:`Polyphase` and a layer that does not wrap around.
 
-    It would not be invariant to shifts, which is what the sampling is for.
+    It would not be invariant to shifts, which is what the sampling is for. Only layers are looked at; converting looks
+    at functions too, and at what is flattened.
     """
     layers = dict(model.named_modules())
     if not any(isinstance(layer, Polyphase) for layer in layers.values()):
         return
     for name, layer in layers.items():
-        if isinstance(layer, nn.Conv1d | nn.Conv2d):
-            zeros = layer.padding_mode != "circular" and any(p != 0 for p in layer.padding)
-        elif isinstance(layer, nn.MaxPool2d | nn.AvgPool2d):
-            zeros = layer.padding not in (0, (0, 0))
+        if reason := shift_problem(layer):
+            raise ValueError(shift_refusal(name, reason))
+
+
+def shift_problem(layer: nn.Module) -> str:
+    """Return why a layer's output is no shifted one when its input is, or nothing."""
+    if isinstance(layer, nn.Conv1d | nn.Conv2d):
+        if any(stride != 1 for stride in layer.stride):
+            return f"has a stride of {max(layer.stride)}"
+        missing = [0 if size == 1 else size - 1 for size in layer.kernel_size]
+        if layer.padding == "same" or (layer.padding != "valid" and any(p != 0 for p in layer.padding)):
+            if layer.padding_mode != "circular" and any(missing):
+                return "pads with zeros"
+            given = missing if layer.padding == "same" else [2 * int(p) for p in layer.padding]
         else:
-            zeros = isinstance(layer, AddressShift) and not layer.circular and any(map(any, layer.offsets))
-        if zeros:
-            raise ValueError(
-                f"layer {name!r} pads with zeros, so the network would not be invariant to shifts, which adaptive "
-                f"polyphase sampling is for; let it wrap around (padding_mode='circular', circular=True)"
-            )
+            given = [0] * len(missing)
+        return "" if given == missing else f"reaches {max(missing)} pixels around the map and pads {max(given)}"
+    if isinstance(layer, nn.MaxPool1d | nn.MaxPool2d | nn.AvgPool1d | nn.AvgPool2d):
+        padded = layer.padding not in (0, (0,), (0, 0))
+        return "pads with zeros" if padded else "pools windows that do not wrap around"
+    still = not isinstance(layer, AddressShift) or layer.circular or not any(map(any, layer.offsets))
+    return "" if still else "pads with zeros"
+
+
+def shift_refusal(name: str, reason: str) -> str:
+    """Return the sentence for a layer that breaks the invariance to shifts."""
+    return (
+        f"layer {name!r} {reason}, so the network would not be invariant to shifts, which adaptive polyphase sampling "
+        f"is for; let every layer wrap around (padding_mode='circular', circular=True, CircularMaxPool) with stride 1, "
+        f"up to AdaptiveAvgPool2d(1)"
+    )
 
 
 def check_sides(shape: tuple[int, int, int], times: int) -> None:
@@ -149,8 +174,8 @@ def _norms(x: Tensor, norm: int) -> Tensor:
     Stored numbers on their grid are summed up exactly: channels in float32, which holds 2^16 of them, positions in
     float64.
     """
-    if x.shape[2] % 2 or x.shape[3] % 2:
-        raise ValueError(f"adaptive polyphase sampling needs even sides, got {x.shape[2]} x {x.shape[3]}")
+    if x.ndim != 4 or x.shape[2] % 2 or x.shape[3] % 2:
+        raise ValueError(f"adaptive polyphase sampling needs even sides, got {' x '.join(map(str, x.shape[2:]))}")
     sizes = x.abs() if norm == 1 else x.square()
     pixels = sizes.sum(1, dtype=torch.float32 if x.dtype.itemsize < 4 else x.dtype).double()
     return torch.stack([pixels[:, i::2, j::2].sum(dim=(1, 2)) for i, j in graph.PHASES], dim=1)
@@ -183,6 +208,8 @@ class _Sample(torch.autograd.Function):
 
 def _sample(x: Tensor, norms: Tensor) -> Tensor:
     """Return the phase with the largest norm; torch's argmax does not promise the first one."""
+    # What is not a number is passed on, so that a training notices.
+    norms = norms.where(~norms.isnan(), torch.inf)
     best = norms.amax(dim=1, keepdim=True)
     index = torch.arange(4, device=x.device).expand_as(norms)
     chosen = torch.where(norms == best, index, 4).amin(dim=1)

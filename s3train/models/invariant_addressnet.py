@@ -63,7 +63,7 @@ class InvariantReduction(nn.Module):
 class InvariantAddressNet(AddressNet):
     """An AddressNet whose logits do not change with circular shifts of the image, with attention behind every stage.
 
-    Parameters as of :class:`~s3train.models.addressnet.AddressNet`.
+    ``shape``, ``classes``, ``width`` and ``depth`` as of :class:`~s3train.models.addressnet.AddressNet`.
     """
 
     CONVOLUTION = CircularConv2d

@@ -18,6 +18,7 @@ from tests.hostile.guard import Crash, seconds, strict
 from tests.hostile.large_networks import large_network
 from tests.hostile.network_files import mutate
 from tests.strategies import random_network
+from tests.wrapped_networks import wrapped_network
 
 ROOT = Path(__file__).parents[2]
 LOAD_LIMIT = 2.0
@@ -39,9 +40,12 @@ class FileJudge:
     """
 
     def __init__(self, compile_every: int = 20, large_every: int = 200) -> None:
-        examples = [(ROOT / "examples" / f"{name}.s3net").read_bytes() for name in ("digits-mlp", "digits")]
+        examples = [
+            (ROOT / "examples" / f"{name}.s3net").read_bytes() for name in ("digits-mlp", "digits", "digits-invariant")
+        ]
         # Small networks more often: they are quick, and their fields are the same.
-        self.sources = [to_bytes(random_network(seed)) for seed in range(60)] + examples
+        small = [random_network(seed) for seed in range(40)] + [wrapped_network(seed) for seed in range(20)]
+        self.sources = [to_bytes(network) for network in small] + examples
         self.compile_every, self.large_every = compile_every, large_every
         self.accepted = 0
         self.folder = tempfile.TemporaryDirectory(

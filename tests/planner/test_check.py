@@ -17,6 +17,7 @@ from hw.systolic.shape import choose_config
 from planner import Answer, check_network
 from s3train import TensorFormat, convert, export
 from s3train.formats import UnsupportedModelError
+from s3train.layers import Polyphase
 from s3train.models import build_model
 from tests.foreign_models import FOREIGN
 from tests.strategies import random_network
@@ -115,6 +116,18 @@ class Net(nn.Module):
         return self.behind(self.fc(x.flatten(1)))
 
 
+class Twice(Net):
+    """A network with a layer that is used twice, with two batch norms."""
+
+    def __init__(self):
+        super().__init__()
+        self.bn3 = nn.BatchNorm2d(8)
+
+    def forward(self, x):
+        x = torch.relu(self.bn2(self.conv2(torch.relu(self.bn(self.conv(x))))))
+        return self.fc(self.pool(torch.relu(self.bn3(self.conv2(x)))).flatten(1))
+
+
 class Scale(nn.Module):
     def __init__(self):
         super().__init__()
@@ -159,6 +172,8 @@ BAD = {
     "wrong size": (Net(fc=nn.Linear(9, 10)), None, "does not run on an input of shape"),
     "no classifier": (nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU()), None, "end with a Linear"),
     "matmul": (Net(lambda x: x @ x), "matmul", "use convolutions"),
+    "zeros before sampling": (Net(Polyphase()), "conv", "wrap around"),
+    "a layer twice": (Twice(), "conv2", "is used twice"),
     "axis": (Net(lambda x: torch.cat((x, x), 2)), "cat", "dim=1"),
 }
 
@@ -188,7 +203,7 @@ def test_two_faults_are_both_named_and_what_follows_is_not():
 
 GOOD = {name: (make, shape, options) for name, (make, shape, options) in FOREIGN.items()} | {
     name: (lambda name=name: build_model(name, (3, 32, 32), 10), (3, 32, 32), {})
-    for name in ("resnet8", "lenet5", "dscnn", "mlp", "addressnet")
+    for name in ("resnet8", "lenet5", "dscnn", "mlp", "addressnet", "resnet8_aps", "resnet8_sb", "invariant_addressnet")
 }
 
 

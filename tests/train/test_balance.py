@@ -124,9 +124,71 @@ def tanh_behind_relu():
     return nn.Sequential(*layers)
 
 
+class Twice(nn.Module):
+    """Two branches through one tanh, or one branch concatenated as well, before or behind it."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(1, 8, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU())
+        self.one, self.two = (nn.Sequential(nn.Conv2d(8, 8, 1, bias=False), nn.BatchNorm2d(8)) for _ in range(2))
+        self.tanh, self.kind = nn.Tanh(), kind
+        self.parts = nn.ModuleList(nn.Sequential(nn.Conv2d(8, 8, 1), nn.BatchNorm2d(8)) for _ in range(2))
+        self.last = nn.Sequential(nn.Conv2d(16, 8, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU())
+        self.pool, self.classifier = nn.AdaptiveAvgPool2d(1), nn.Linear(8, 10)
+
+    def forward(self, image):
+        x = self.stem(image)
+        one, two = self.one(x), self.two(x)
+        if self.kind == "twice":
+            both = torch.cat([part(self.tanh(x)) for part, x in zip(self.parts, (one, two), strict=True)], 1)
+        elif self.kind == "before":
+            joined = torch.cat([two, one], 1)
+            both = joined + 0 * self.tanh(one).repeat(1, 2, 1, 1)
+        else:
+            again = self.tanh(one)
+            both = torch.cat([two, one], 1) + 0 * again.repeat(1, 2, 1, 1)
+        return self.classifier(self.pool(self.last(both)).flatten(1))
+
+
+class Named(nn.Module):
+    """A balance whose arguments are named, or that is used twice."""
+
+    def __init__(self, *, again=False):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(1, 8, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU())
+        self.mean, self.excite = nn.AdaptiveAvgPool2d(1), nn.Sequential(
+            nn.Conv2d(8, 8, 1, bias=False), nn.BatchNorm2d(8), nn.Tanh()
+        )  # fmt: skip
+        self.balance, self.relu, self.again = Balance(8), nn.ReLU(), again
+        self.balance.balance.data.fill_(1.0)
+        self.pool, self.classifier = nn.AdaptiveAvgPool2d(1), nn.Linear(8, 10)
+
+    def forward(self, image):
+        x = self.stem(image)
+        a = self.excite(self.mean(x))
+        x = self.relu(self.balance(a=a, x=x))
+        x = self.relu(self.balance(x, a)) if self.again else x
+        return self.classifier(self.pool(x).flatten(1))
+
+
+@pytest.mark.parametrize("make", [lambda: Twice("twice"), Named])
+def test_a_tanh_may_be_used_twice_and_arguments_may_be_named(make):
+    torch.manual_seed(0)
+    images = torch.randint(0, 256, (6, 1, 8, 8))
+    check(trained(make(), FORMAT, images.float() / 256), FORMAT, (1, 8, 8), images)
+
+
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
+        (lambda: convert(Twice("before"), image=FORMAT), UnsupportedModelError, "tanh: reads what is concatenated too"),
+        (lambda: convert(Twice("behind"), image=FORMAT), UnsupportedModelError, "cat: concatenates what a tanh reads"),
+        (lambda: convert(Named(again=True), image=FORMAT), UnsupportedModelError, "balance: is used twice, supported"),
+        (
+            lambda: convert(network(), image=FORMAT).train()(torch.rand(1, 1, 8, 8)),
+            ValueError,
+            "a batch of one image has one number a channel here",
+        ),
         (lambda: ShiftAndBalance(1), ValueError, "needs 2 channels or more, got 1"),
         (
             lambda: ShiftAndBalance(4)(torch.rand(1, 4, 2, 2)),

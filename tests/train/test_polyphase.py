@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from hw.graph import Polyphase as PolyphaseNode
 from s3train import TensorFormat, convert, export
@@ -29,10 +30,11 @@ def small_addressnet(shape):
 
 
 class Pooled(nn.Module):
-    """A max pool that wraps around before the sampling."""
+    """A max pool that wraps around before the sampling; ``first``: what the image goes through."""
 
-    def __init__(self):
+    def __init__(self, first=lambda x: x):
         super().__init__()
+        self.first = first
         self.stem = nn.Sequential(
             nn.Conv2d(1, 8, 3, 1, 1, bias=False, padding_mode="circular"), nn.BatchNorm2d(8), nn.ReLU(),
             CircularMaxPool(2), Polyphase(),
@@ -40,10 +42,59 @@ class Pooled(nn.Module):
         self.pool, self.classifier = nn.AdaptiveAvgPool2d(1), nn.Linear(8, 10)
 
     def forward(self, x):
-        return self.classifier(self.pool(self.stem(x)).flatten(1))
+        return self.classifier(self.pool(self.stem(self.first(x))).flatten(1))
 
 
 MODELS = {"resnet": small_resnet, "all": small_addressnet, "pool": lambda shape: Pooled()}
+
+
+class Guided(nn.Module):
+    """A map sampled by another one's phase, named as the caller likes."""
+
+    def __init__(self, named):
+        super().__init__()
+        self.stem, self.guide = nn.Sequential(*layer(1)), nn.Sequential(*layer(8))
+        self.sample, self.named = Polyphase(), named
+        self.pool, self.classifier = nn.AdaptiveAvgPool2d(1), nn.Linear(8, 10)
+
+    def forward(self, image):
+        x = self.stem(image)
+        guide = self.guide(x)
+        sample = self.sample(guide=guide, x=x) if self.named else self.sample(x, guide)
+        return self.classifier(self.pool(sample).flatten(1))
+
+
+def test_named_arguments_are_those_of_forward():
+    torch.manual_seed(0)
+    images = torch.randint(0, 256, (6, 1, 8, 8))
+    named, plain = (trained(build_guided(named), FORMAT, images.float() / 256) for named in (True, False))
+    check(named, FORMAT, (1, 8, 8), images)
+    with torch.no_grad():
+        assert torch.equal(named(images.float() / 256), plain(images.float() / 256))
+    made = export(named, FORMAT, (1, 8, 8))
+    node = next(node for node in made.nodes if isinstance(node, PolyphaseNode))
+    assert (node.input, node.guide) == ("stem_0_block.out", "guide_0_block.out")
+
+
+def build_guided(named):
+    torch.manual_seed(3)
+    return Guided(named)
+
+
+def test_what_is_not_a_number_is_passed_on():
+    x = torch.rand(3, 2, 4, 4)
+    x[1, 0, 0, 0] = float("nan")
+    assert Polyphase()(x).isnan().any(dim=(1, 2, 3)).tolist() == [False, True, False]
+
+
+def test_layers_that_do_the_same_at_every_pixel_may_pad_as_they_like():
+    for padding in ("same", "valid", 0):
+        check_circular(nn.Sequential(nn.Conv2d(1, 4, 1, padding=padding), Polyphase()))
+    check_circular(nn.Sequential(nn.Conv2d(1, 4, 3, padding="same", padding_mode="circular"), Polyphase()))
+    # Behind the global average there is nothing to shift.
+    convert(nn.Sequential(*layer(1), Polyphase(), nn.AdaptiveAvgPool2d(1), nn.Conv2d(8, 8, 1, bias=False),
+                          nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(1), nn.Flatten(), nn.Linear(8, 10)),
+            image=FORMAT)  # fmt: skip
 
 
 @pytest.mark.parametrize("norm", [1, 2])
@@ -158,6 +209,15 @@ def signed():
     return nn.Sequential(*layers, nn.Linear(8, 10))
 
 
+def layer(channels, *, stride=1, padding=1):
+    conv = nn.Conv2d(channels, 8, 3, stride, padding, bias=False, padding_mode="circular")
+    return conv, nn.BatchNorm2d(8), nn.ReLU()
+
+
+def shifted_unevenly(*between):
+    return nn.Sequential(*layer(1), *between, Polyphase(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
+
+
 def squares():
     layers = (nn.Conv2d(1, 8, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU(), Polyphase(2), nn.AdaptiveAvgPool2d(1))
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(8, 10))
@@ -183,6 +243,36 @@ def squares():
         (lambda: check_circular(nn.Sequential(AddressShift(), Polyphase())), ValueError, "layer '0' pads with zeros"),
         (lambda: check_circular(nn.Sequential(nn.MaxPool2d(3, 1, 1), Polyphase())), ValueError, "'0' pads with zeros"),
         (lambda: convert(zero_padded(), image=FORMAT), UnsupportedModelError, "layer '0' pads with zeros"),
+        (lambda: convert(shifted_unevenly(nn.MaxPool2d(2)), image=FORMAT), UnsupportedModelError, "'3' pools windows"),
+        (lambda: convert(shifted_unevenly(nn.AvgPool2d(2)), image=FORMAT), UnsupportedModelError, "'3' pools windows"),
+        (
+            lambda: convert(shifted_unevenly(*layer(8, stride=2)), image=FORMAT),
+            UnsupportedModelError,
+            "'3' has a stride of 2",
+        ),
+        (
+            lambda: convert(shifted_unevenly(*layer(8, padding=0)), image=FORMAT),
+            UnsupportedModelError,
+            "'3' reaches 2 pixels around the map and pads 0",
+        ),
+        (
+            lambda: convert(nn.Sequential(*layer(1), Polyphase(), nn.Flatten(), nn.Linear(128, 10)), image=FORMAT),
+            UnsupportedModelError,
+            "'4' flattens a map before its global average",
+        ),
+        (
+            lambda: convert(Pooled(lambda x: F.max_pool2d(x, 3, 1, 1)), image=FORMAT),
+            UnsupportedModelError,
+            "'max_pool2d",
+        ),
+        (lambda: Polyphase()(torch.zeros(1, 4, 4)), ValueError, "needs even sides, got 4"),
+        (lambda: CircularMaxPool()(torch.zeros(1, 4, 4)), ValueError, "needs maps .* got 3 dimensions"),
+        (lambda: CircularConv2d(1, 1, 3, padding_mode="zeros"), ValueError, "wraps around, got padding_mode 'zeros'"),
+        (
+            lambda: CircularConv2d(1, 1, 3, padding=1)(torch.zeros(1, 4, 4)),
+            ValueError,
+            "needs maps .* got 3 dimensions",
+        ),
         (lambda: convert(signed(), image=FORMAT), UnsupportedModelError, "measures a map of signed numbers"),
         (lambda: convert(squares(), image=FORMAT), UnsupportedModelError, "measures the norm l2, supported is l1"),
     ],

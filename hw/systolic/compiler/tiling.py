@@ -153,7 +153,8 @@ def strip_rows(node: str, height: int, width: int, config: EngineConfig, *, even
     for rows in range(min(height, config.psum_depth // width), 0, -1):
         if height % rows == 0 and not (even and rows % 2):
             return rows
-    raise CompileError(f"layer {node!r} has output rows of {width} pixels, the engine sums {config.psum_depth} at once")
+    measured = "two measured rows, which must be at hand together," if even else "output rows"
+    raise CompileError(f"layer {node!r} has {measured} of {width} pixels, the engine sums {config.psum_depth} at once")
 
 
 def check_alphabet(node: str, weights: Weights, alphabet: Alphabet) -> None:
