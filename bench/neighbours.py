@@ -186,7 +186,8 @@ def table(console: Console) -> None:
         )  # fmt: skip
     console.print(view)
     console.print(
-        f"rows that come with the project are of a JPEG copy of CIFAR-10; {NEIGHBOUR_EPOCHS} epochs, 3-bit S3 in all layers, 8-bit activations; logits kept: "
+        "rows that come with the project are of a JPEG copy of CIFAR-10; "
+        f"{NEIGHBOUR_EPOCHS} epochs, 3-bit S3 in all layers, 8-bit activations; logits kept: "
         f"the share of all 1,024 circular shifts of {SHIFTED_IMAGES} test images"
     )
 
