@@ -12,8 +12,9 @@ from hw.systolic.shape import choose_config, layer_problems
 from planner.verdict import Answer, EngineVerdict, LayerVerdict, Verdict
 
 _LAYER = re.compile(r"^layer '(.*?)'")
-_INSTEAD = (
+INSTEAD = (
     (r"output rows of \d+ pixels, the engine sums (\d+)", "use images of at most {0} pixels in a row, or a stride"),
+    (r"two measured rows,.* the engine sums (\d+)", "sample maps of which two rows have at most {0} pixels"),
     (r"behind \d+ channels; the engine needs a multiple of its (\d+)", "give all parts but the last a multiple of {0}"),
     (r"concatenates .*, which .* does already", "concatenate all of them at once"),
     (r"concatenates the image itself", "put a convolution between the image and it"),
@@ -123,7 +124,7 @@ def _refused(network: Network, board: Board, reason: str) -> Verdict:
 
 
 def _instead(reason: str) -> str:
-    for pattern, advice in _INSTEAD:
+    for pattern, advice in INSTEAD:
         found = re.search(pattern, reason)
         if found:
             return advice.format(*found.groups())

@@ -1,5 +1,6 @@
 """Maps that wrap around, phases and tables in the compiler: what they cost, where they lie, what is refused."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -28,6 +29,7 @@ from hw.systolic.compiler.fold_shifts import fold_shifts, views
 from hw.systolic.compiler.layout import PhaseLayout
 from hw.systolic.search import search
 from hw.systolic.shape import choose_config
+from planner.network_check import INSTEAD
 from tests.strategies import random_images
 from tests.systolic.plan_interpreter import check_plan
 from tests.systolic.support import make_config
@@ -268,6 +270,23 @@ def test_no_map_takes_the_place_of_one_that_is_still_read(make):
     made = make()
     config = replace(CONFIG, cols=4, tile_cols=4)
     check_plan(made, compile_network(made, config), random_images(made, 0, 4))
+
+
+def test_measured_rows_too_wide_to_be_summed_two_at_once():
+    wide, half = replace(MAP, name="map", width=24), replace(HALF, width=12)
+    image, end = replace(IMAGE, width=24), replace(END, width=12)
+    weight = np.ones((3, *end.shape), np.int32)
+    logits = Logits("logits", "end", weight, Alphabet.s3(3), np.zeros(3, np.int64), end.exponent)
+    made = Network(
+        "wide", "image", {t.name: t for t in (image, wide, half, end)},
+        (convolution(image, wide), SAMPLE, convolution(half, end), logits),
+    )  # fmt: skip
+    made.validate()
+    message = "'map conv' has two measured rows, which must be at hand together, of 24 pixels, the engine sums 32 at"
+    with pytest.raises(CompileError, match=message) as error:
+        compile_network(made, CONFIG)
+    advice = [instead for pattern, instead in INSTEAD if re.search(pattern, str(error.value))]
+    assert [words.format(32) for words in advice] == ["sample maps of which two rows have at most 32 pixels"]
 
 
 def test_a_sample_of_a_concatenation_that_a_part_chooses_is_taken():
