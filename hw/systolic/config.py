@@ -8,6 +8,9 @@ from typing import Any, get_type_hints
 
 from hw.graph import Alphabet
 
+SHORTEST_WORD = 32
+"""Bits of a memory word, at least: an instruction has a few of them."""
+
 
 class MemoryKind(enum.Enum):
     """How the engine's main memory is built.
@@ -157,7 +160,10 @@ class EngineConfig:
             self.image_planes == 1 or self.activation_bits <= 4,
             f"two image planes need activations of at most 4 bits, got {self.activation_bits}",
         )
-        need(self.word_bits >= 32, f"a memory word needs 32 bits or more, got {self.word_bits}")
+        need(
+            self.word_bits >= SHORTEST_WORD,
+            f"a memory word needs {SHORTEST_WORD} bits or more, got {self.word_bits}",
+        )
         need(8 <= self.acc_width <= 32, f"acc_width must be 8..32, got {self.acc_width}")
         need(
             self.output_shift + 2 <= self.scaled_width <= 48,

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hw.systolic import timing
-from hw.systolic.compiler.plan import LayerPlan
+from hw.systolic.compiler.plan import CompileError, LayerPlan
 from hw.systolic.config import EngineConfig
 from hw.systolic.program import ResidualMode, instruction_words
 
@@ -172,7 +172,10 @@ class ClockModel:
         # What an instruction takes keeps two passes apart even where a map has one pixel. Slots in a row come no
         # slower than those before, so the last one is the nearest.
         if self.before and last < self.before[done + count - 1] + timing.PSUM_LOOP:
-            raise AssertionError(f"layer {self.layer.node!r} needs a partial sum before it is stored")
+            raise CompileError(
+                f"layer {self.layer.node!r} of {self.layer.pixels} pixels needs a partial sum before it is stored, "
+                f"with {self.config.columns_per_requantizer} columns a requantiser"
+            )
         self.issued += range(at, at + count)
         self.slots += count
         self.slots_left -= count

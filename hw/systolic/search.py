@@ -9,7 +9,7 @@ from hw.devices import Device, Family
 from hw.graph import Network
 from hw.systolic.area import Area, estimate_area
 from hw.systolic.compiler.plan import CompileError
-from hw.systolic.config import EngineConfig, MemoryKind
+from hw.systolic.config import SHORTEST_WORD, EngineConfig, MemoryKind
 from hw.systolic.shape import base_config, fit_and_compile, fit_widths
 
 FULL = {Family.ICE40: 0.97, Family.ECP5: 0.80}
@@ -89,7 +89,8 @@ def _shapes(networks: Sequence[Network], device: Device, pinned: dict[str, int])
     for rows, cols in SHAPES:
         if rows != pinned.get("rows", rows) or cols != pinned.get("cols", cols):
             continue
-        if base.memory is MemoryKind.SPRAM and rows * base.activation_bits != 64:
+        word = rows * base.activation_bits
+        if word != 64 if base.memory is MemoryKind.SPRAM else word < SHORTEST_WORD:
             continue
         # Norms of phases take results that are two clocks apart.
         for share in (2, 4) if base.norm_bits else (1, 2, 4):

@@ -34,6 +34,9 @@ _WIDEST: dict[str, Any] = {
     "circular": True,
     "table": True,
 }
+MOST_CONSTANTS = 1024
+"""Sets of output constants that an engine can have."""
+
 WATCHDOG_BITS = 23
 """Least bits of the watchdog: about 0.1 s."""
 
@@ -91,7 +94,7 @@ def _widest(networks: Sequence[Network], config: EngineConfig) -> EngineConfig:
         **_WIDEST,
         norm_bits=_norm_bits(networks),
         output_shift=max([0, *shifts]),
-        constant_depth=1024,
+        constant_depth=MOST_CONSTANTS,
         image_planes=planes,
     )
 
@@ -109,6 +112,11 @@ def fit_widths(networks: Sequence[Network], config: EngineConfig) -> EngineConfi
     programs = [layer_plans(network, choose_layouts(network, wide), wide) for network in folded]
     layers = [layer for program in programs for layer in program]
     full = (1 << config.activation_bits) - 1
+    constants = max(len({tile.constants for layer in p for tile in layer.tiles}) for p in programs)
+    if constants > MOST_CONSTANTS:
+        raise CompileError(
+            f"the network has {constants} sets of output constants, an engine holds at most {MOST_CONSTANTS}"
+        )
     residual_shifts = [layer.needs.residual_shift for layer in layers if layer.needs.residual_shift is not None]
     return replace(
         wide,
@@ -129,10 +137,10 @@ def fit_widths(networks: Sequence[Network], config: EngineConfig) -> EngineConfi
             (not layer.classes and layer.maximum != full) or layer.border not in (0, full + 1 >> 1) for layer in layers
         ),
         max_pool=any(isinstance(node, MaxPool) for network in networks for node in network.nodes),
-        circular=any(layer.view is not None for layer in layers),
+        circular=any(layer.view is not None or layer.norm_bits for layer in layers),
         norm_bits=max(layer.norm_bits for layer in layers),
         table=any(layer.table is not None for layer in layers),
-        constant_depth=max(len({tile.constants for layer in p for tile in layer.tiles}) for p in programs),
+        constant_depth=constants,
     )
 
 
@@ -140,17 +148,25 @@ def _two_planes(image: Tensor, config: EngineConfig) -> bool:
     return config.activation_bits <= 4 and image.bits > config.activation_bits
 
 
+def _nibbles(network: Network) -> bool:
+    """Whether an engine of 4-bit activations can take a network's image, in two planes if it has more bits."""
+    image = network.tensor(network.input)
+    users = [node for node in network.nodes if network.input in node.inputs]
+    planes = image.zero_point != 1 << 4 and all(isinstance(node, Convolution | Logits) for node in users)
+    return image.bits <= 4 or planes
+
+
 def base_config(networks: Sequence[Network], device: Device) -> EngineConfig:
     """Return a small engine for a device that can do whatever the networks need: 8 x 8 cells, without SPRAM 8 x 4.
 
-    If no stored map but the image has more than 4 bits, activations are 4 bits wide, and an SPRAM's words, which are as
-    wide as before, feed 16 x 4 cells. On an iCE40 the array is one tile and the class is left to the host. On an ECP5
-    the program has a memory of its own.
+    If no stored map but the image has more than 4 bits, and only convolutions read that, activations are 4 bits wide,
+    and an SPRAM's words, which are as wide as before, feed 16 x 4 cells. On an iCE40 the array is one tile and the
+    class is left to the host. On an ECP5 the program has a memory of its own.
     """
     spram = device.sprams > 0
     ice = device.family is Family.ICE40
     bits = max((t.bits for n in networks for t in n.tensors.values() if t.name != n.input), default=8)
-    narrow = bits <= 4 and smallest_alphabet(networks).bits <= 4
+    narrow = bits <= 4 and smallest_alphabet(networks).bits <= 4 and all(_nibbles(network) for network in networks)
     rows = 16 if narrow and spram else 8
     cols = 4 if ice and (narrow or not spram) else 8
     return EngineConfig(
@@ -163,7 +179,7 @@ def base_config(networks: Sequence[Network], device: Device) -> EngineConfig:
         output_shift=20,
         columns_per_requantizer=2,
         psum_depth=256 if ice else 512,
-        constant_depth=1024,
+        constant_depth=MOST_CONSTANTS,
         memory_words=16384 if spram else 1 << 16,
         memory=MemoryKind.SPRAM if spram else MemoryKind.BLOCK,
         program_words=0 if ice else 1 << 16,

@@ -6,8 +6,6 @@ places. The plan's instructions are those of :mod:`hw.systolic.program`.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -42,6 +40,7 @@ class PlanInterpreter:
         self.memory: Numbers = np.random.default_rng(words).integers(
             0, 1 << self.config.activation_bits, (words, self.config.rows)
         )
+        self.writes: list[tuple[int, int, int]] = []
         self.phase = 0
         self.held: Numbers | None = None
 
@@ -51,16 +50,12 @@ class PlanInterpreter:
         layout = self.compiled.layouts[network.input]
         assert isinstance(layout, ImageLayout)
         self._load(layout, image.astype(np.int64))
-        outputs = {node.name: node.output for node in network.nodes}
-        found: dict[str, np.ndarray] = {}
+        self.writes = [(0, 0, 0)] * layout.words
+        logits: list[int] = []
         for layer in self.compiled.layers:
-            results = self._layer(layer)
-            if layer.classes:
-                found[network.logits.name] = np.array(results)[: layer.classes]
-            else:
-                stored: Any = self.compiled.layouts[outputs[layer.node]]
-                found[outputs[layer.node]] = stored.unpack(self.memory)
-        return found
+            logits = self._layer(layer)
+        stored = self.compiled.stored_tensors(self.writes)
+        return {**stored, network.logits.name: np.array(logits)[: network.classes]}
 
     def _load(self, layout: ImageLayout, image: Numbers) -> None:
         channels, height, width = image.shape
@@ -81,6 +76,8 @@ class PlanInterpreter:
         offset = 0
         if view is not None:
             offset = (view.x_phase if self.phase & 2 else 0) + (view.y_phase if self.phase & 1 else 0)
+        several = any(len(tile.passes) > 1 for tile in layer.tiles)
+        assert layer.pixels <= self.config.psum_depth or not several, layer.node
         norms = [0, 0, 0, 0]
         logits: list[int] = []
         self.held = None
@@ -140,7 +137,8 @@ class PlanInterpreter:
         # Every second row's borrow, which the output's addend gives back.
         missing = borrow(self.config.alphabet, self.held[::2], self.held[1::2]).sum(axis=0)
         lanes = self.memory[np.where(outside, 0, addresses)]
-        lanes = np.where(outside[:, None], 0 if step.low else layer.border, lanes)
+        # Gates know no lowest bit of the border.
+        lanes = np.where(outside[:, None], 0 if step.low else layer.border & ~1, lanes)
         before = sums << self.config.activation_bits if step.shift_sums else sums
         return np.asarray(before + lanes @ self.held - missing, np.int64)
 
@@ -165,7 +163,12 @@ class PlanInterpreter:
         if layer.table is not None:
             share = config.columns_per_requantizer
             results[:, :share] = layer.table[results[:, :share]]
-        self.memory[tile.output + pixels * tile.output_step, lanes] = results
+        addresses = tile.output + pixels * tile.output_step
+        self.memory[addresses, lanes] = results
+        mask, bits = ((1 << config.cols) - 1) << lanes.start, config.activation_bits
+        for address, result in zip(addresses.tolist(), results.tolist(), strict=True):
+            word = sum(value << (lanes.start + i) * bits for i, value in enumerate(result))
+            self.writes.append((address, mask, word))
         return results
 
 

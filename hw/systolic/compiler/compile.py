@@ -98,7 +98,9 @@ class CompiledNetwork:
         at = image.words
         outputs = {node.name: node.output for node in self.network.nodes}
         tensors: dict[str, np.ndarray] = {}
-        for layer in self.layers:
+        # Some operations are two layers.
+        ends = {layer.node: i for i, layer in enumerate(self.layers)}
+        for i, layer in enumerate(self.layers):
             for address, mask, word in writes[at : at + layer.writes]:
                 if address >= len(memory):
                     raise ValueError(f"word {address} was written, the memory has {len(memory)}")
@@ -106,6 +108,8 @@ class CompiledNetwork:
                     if mask >> lane & 1:
                         memory[address, lane] = word >> lane * bits & (1 << bits) - 1
             at += layer.writes
+            if ends[layer.node] != i:
+                continue
             layout = self.layouts.get(outputs[layer.node])
             if layout is not None and not isinstance(layout, ImageLayout):
                 tensors[outputs[layer.node]] = layout.unpack(memory)

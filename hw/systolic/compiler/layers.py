@@ -8,12 +8,13 @@ import numpy as np
 
 from hw.graph import Network
 from hw.graph.ops import Convolution, Logits, Node
+from hw.systolic.compiler.fold_shifts import FoldedConvolution
 from hw.systolic.compiler.layout import ImageLayout, Layout
 from hw.systolic.compiler.lowering import Lowering
 from hw.systolic.compiler.operations import LOWER
 from hw.systolic.compiler.plan import CompileError, LayerPlan, without_reloads
 from hw.systolic.config import EngineConfig
-from hw.systolic.program import MOST_WORDS, instruction_words
+from hw.systolic.program import COORDINATE_BITS, MOST_WORDS, instruction_words
 
 
 def layer_plans(network: Network, layouts: dict[str, Layout], config: EngineConfig) -> list[LayerPlan]:
@@ -67,7 +68,9 @@ def _check_tables(plans: list[LayerPlan]) -> None:
 
 def _check_size(network: Network, config: EngineConfig) -> None:
     """Refuse at once what would take minutes to find too large: a pass of an array of weights is an instruction."""
-    weights = sum(node.weight.size for node in network.nodes if isinstance(node, Convolution | Logits))
+    weighted = [node for node in network.nodes if isinstance(node, Convolution | Logits)]
+    # The zeros between what shifts point to take no pass.
+    weights = sum(n.multiplications if isinstance(n, FoldedConvolution) else n.weight.size for n in weighted)
     least = -(-weights // (config.rows * config.cols)) * instruction_words(config)
     if least > MOST_WORDS:
         raise CompileError(
@@ -91,6 +94,12 @@ def _check_plan(plan: LayerPlan, config: EngineConfig) -> None:
         raise CompileError(
             f"layer {plan.node!r} needs coordinates of {plan.coordinate_bits} bits, "
             f"the engine has {config.coordinate_bits}"
+        )
+    places = [place for tile in plan.tiles for step in tile.passes for place in (step.x, step.y)]
+    if max(map(abs, places)) >> COORDINATE_BITS - 1:
+        raise CompileError(
+            f"layer {plan.node!r} begins at pixel {max(places, key=abs)} of its map, a program holds at most "
+            f"{(1 << COORDINATE_BITS - 1) - 1}"
         )
     for what, value, bits in (
         ("steps of {} memory words", plan.largest_step, config.step_bits),

@@ -169,7 +169,15 @@ def _image_layout(network: Network, tensor: Tensor, config: EngineConfig) -> Ima
         raise CompileError(
             f"the image has {tensor.channels} channels, the engine takes at most {config.rows} (its rows)"
         )
+    if tensor.channels > 16:
+        raise CompileError(f"the image has {tensor.channels} channels, an engine takes at most 16")
     planes = 2 if tensor.bits > config.activation_bits else 1
+    if planes == 2 and tensor.zero_point >> config.activation_bits == 1:
+        # The border has no lowest bit (Engine).
+        raise CompileError(
+            f"the image has {tensor.bits} bits and a zero point, one bit more than the engine's activations; it takes "
+            f"signed images of {config.activation_bits} bits, or of two bits more and up"
+        )
     plain = ImageLayout(
         tensor, config.rows, window=1, step=1, pad_left=0, pad_right=0,
         planes=planes, low_bits=config.activation_bits if planes == 2 else 0,
@@ -203,7 +211,8 @@ def _image_layout(network: Network, tensor: Tensor, config: EngineConfig) -> Ima
         step = stride if window == kernel else 1
     needed = (out_width - 1) * stride + taps
     right = max(0, needed - left - tensor.width)
-    if left > 15 or right > 15 or step > 15:
+    # As many as fit ``INPUT``'s fields.
+    if left > 7 or right > 7 or step > 15:
         return plain
     return replace(plain, window=window, step=step, pad_left=left, pad_right=right)
 

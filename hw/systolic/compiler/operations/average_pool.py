@@ -20,7 +20,9 @@ def lower(lowering: Lowering, node: AveragePool) -> list[LayerPlan]:
     kh, kw = node.kernel
     taps = [(dy - node.padding.top, dx - node.padding.left) for dy in range(kh) for dx in range(kw)]
     whole_map = output.height == output.width == 1 and isinstance(lowering.layouts[node.input], MapLayout)
-    if whole_map and _one_constant(node.rescale):
+    # All groups have a partial sum at once.
+    fit = lowering.map(node.output).groups <= lowering.config.psum_depth
+    if whole_map and fit and _one_constant(node.rescale):
         return [_global_pool(lowering, node, taps)]
     tiles = [
         (columns, [lowering.tap(columns, node.input, y, x) for y, x in taps])
