@@ -79,6 +79,9 @@ def prediction(rows):
     return table(["family", "design", "error", "tables", "block RAMs", "clocks"], lines)
 
 
+NEIGHBOURS = ("resnet8_strided", "resnet8_aps", "resnet8_sb", "addressnet_small", "invariant_addressnet")
+
+
 def neighbours(rows):
     """Return the networks beside ResNet-8, with clocks and images/s over those of ResNet-8 on the same board."""
     lines = []
@@ -92,7 +95,9 @@ def neighbours(rows):
         ])  # fmt: skip
     head = ["board", "network", "array", "accuracy", "clocks", "over ResNet-8's", "busy", "cells", "RAMs",
             "MHz min / median / max", "images/s", "over ResNet-8's", "equal"]  # fmt: skip
-    return table(head, lines)
+    measured = {r["network"] for r in rows}
+    missing = ", ".join(f"`{name}`" for name in NEIGHBOURS if name not in measured)
+    return table(head, lines) + (f"\n\nNot measured yet: {missing}." if missing else "")
 
 
 def consistency(rows):

@@ -107,9 +107,11 @@ class PhaseNorms(wiring.Component):
         m.d.comb += [read.addr.eq(address), write.addr.eq(place[2]), write.data.eq(total), write.en.eq(adding[2])]
         m.d.sync += [addend.eq(sums[0]), total.eq(Mux(clears, 0, read.data + addend))]
 
-        # One norm a clock, behind the walk.
+        # One norm a clock, behind the walk. Without a reset, whose enable would lengthen the slowest path of the UP5K.
         best = Signal(bits, reset_less=True)
+        phase = Signal(2, name="phase_register", reset_less=True)
+        m.d.comb += self.phase.eq(phase)
         compared = delay_line(m, walking & ~clearing, 1, "compared")[1]
         with m.If(compared & ((place[1] == 0) | (read.data > best))):
-            m.d.sync += [best.eq(read.data), self.phase.eq(place[1])]
+            m.d.sync += [best.eq(read.data), phase.eq(place[1])]
         return m
