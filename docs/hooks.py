@@ -79,7 +79,7 @@ def prediction(rows):
     return table(["family", "design", "error", "tables", "block RAMs", "clocks"], lines)
 
 
-NEIGHBOURS = ("resnet8_strided", "resnet8_aps", "resnet8_sb", "addressnet_small", "invariant_addressnet")
+NEIGHBOURS = ("resnet8", "resnet8_strided", "resnet8_aps", "resnet8_sb", "addressnet_small", "invariant_addressnet")
 
 
 def neighbours(rows):
@@ -95,8 +95,9 @@ def neighbours(rows):
         ])  # fmt: skip
     head = ["board", "network", "array", "accuracy", "clocks", "over ResNet-8's", "busy", "cells", "RAMs",
             "MHz min / median / max", "images/s", "over ResNet-8's", "equal"]  # fmt: skip
-    measured = {r["network"] for r in rows}
-    missing = ", ".join(f"`{name}`" for name in NEIGHBOURS if name not in measured)
+    measured = {(r["board"], r["network"]) for r in rows}
+    wanted = [(board, name) for board in ("icebreaker", "ulx3s_85f") for name in NEIGHBOURS]
+    missing = ", ".join(f"`{name}` on {board}" for board, name in wanted if (board, name) not in measured)
     return table(head, lines) + (f"\n\nNot measured yet: {missing}." if missing else "")
 
 

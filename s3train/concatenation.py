@@ -56,12 +56,13 @@ def share_quantizer(
         raise UnsupportedModelError(
             f"{node.name}: concatenates tensors with and without a ReLU, supported are all of one kind"
         )
+    several = len(set(owners)) > 1
+    if several and not all(owner.quantizer.learned for owner in owners):
+        raise UnsupportedModelError(
+            f"{node.name}: concatenates what a tanh reads too; its grid is the table's, supported is one of the two"
+        )
     for owner in owners:
-        if len(set(owners)) > 1 and not owner.quantizer.learned:
-            raise UnsupportedModelError(
-                f"{node.name}: concatenates what a tanh reads too; its grid is the table's, supported is one of the two"
-            )
         owner.quantizer = shared
-    shared.shared = shared.shared or len(set(owners)) > 1
+    shared.several_layers = shared.several_layers or several
     node.args, node.kwargs = (list(parts), 1), {}
     return shared, owners

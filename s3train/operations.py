@@ -23,7 +23,7 @@ def _tanh(
     block = sources[0] if len(sources) == 1 else None
     if not isinstance(block, ShiftBlock) or not block.quantizer.signed:
         raise UnsupportedModelError(f"{name}: tanh is supported behind a layer with a batch norm and without ReLU")
-    if block.quantizer.shared:
+    if block.quantizer.several_layers:
         raise UnsupportedModelError(
             f"{name}: reads what is concatenated too; its grid is the table's, supported is one of the two"
         )

@@ -216,7 +216,7 @@ def _trainer(out: Path, recipe: Recipe, timer: Timer, progress: bool) -> lightni
         logger=[CSVLogger(out, "logs", "csv"), TensorBoardLogger(out, "logs", "tensorboard")],
         enable_progress_bar=progress,
         enable_model_summary=False,
-        # All test images through the exact evaluation model take as long as a fifth of a short epoch and more.
+        # All test images through the exact evaluation model take a good part of an epoch's time.
         check_val_every_n_epoch=max(1, recipe.epochs // 5),
         num_sanity_val_steps=0,
         log_every_n_steps=20,

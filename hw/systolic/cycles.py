@@ -215,5 +215,11 @@ class ClockModel:
 
 
 def predicted_clocks(layers: Sequence[LayerPlan], config: EngineConfig) -> tuple[int, list[LayerClocks]]:
-    """Return the clocks of an inference and of every layer; see :class:`ClockModel`."""
+    """Return the clocks of an inference and of every layer; see :class:`ClockModel`.
+
+    Raises
+    ------
+    CompileError
+        If a layer would need a partial sum before it is stored.
+    """
     return ClockModel(config).run(layers)

@@ -63,8 +63,8 @@ class ActivationQuantizer(nn.Module):
         self.bits = bits
         self.signed = signed
         self.learned = exponent is None
-        # Whether several layers have it: a concatenation's do.
-        self.shared = False
+        # Whether several layers have it, as a concatenation's do.
+        self.several_layers = False
         start = float(bits - 2 if exponent is None else exponent)
         self.latent_exponent = nn.Parameter(torch.tensor(start), requires_grad=self.learned)
         self.register_buffer("initialized", torch.tensor(not self.learned))
