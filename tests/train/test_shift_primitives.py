@@ -131,3 +131,12 @@ def test_parameters_and_multiplications_of_addressnet():
 def test_what_cannot_be_moved_is_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("circular", [False, True])
+def test_an_address_shift_has_the_gradient_of_its_move_and_keeps_the_memory_format(circular):
+    # The last one reaches beyond the map.
+    shift = AddressShift(((-1, 0), (1, 1), (0, -2), (5, 3)), circular=circular)
+    x = torch.rand(2, 8, 4, 3, dtype=torch.float64).contiguous(memory_format=torch.channels_last).requires_grad_()
+    assert torch.autograd.gradcheck(shift, x)
+    assert shift(x).is_contiguous(memory_format=torch.channels_last)
