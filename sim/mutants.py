@@ -35,9 +35,6 @@ _READ = (
 What any synthesis takes out is no place for a mutant: registers that never change, the same logic twice.
 """
 
-_CONTENTS = re.compile(r"^  initial begin\n(?:    \S+\[\d+\] = \d+'h0+;\n)+  end\n", re.MULTILINE)
-"""The zeros of a large memory, which Yosys would read for minutes."""
-
 
 @dataclass(frozen=True)
 class Job:
@@ -147,7 +144,7 @@ def make_mutants(verilog: str, count: int, seed: int) -> Mutants:
     A memory's read port itself is left alone, since Yosys refuses one whose enable is not constant; the address before
     it and the register behind it are not.
     """
-    verilog = _without_reset(_CONTENTS.sub("", verilog))
+    verilog = _without_reset(verilog)
     netlist, listed = yosys(
         f"read_verilog engine.v\n{_READ}\n"
         "select -set kept * t:$memrd* %d\n"

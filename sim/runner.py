@@ -28,13 +28,15 @@ Simulator = Literal["verilator", "icarus"]
 
 _MODELS = Path(__file__).parent / "models"
 _VERILATOR = [
-    "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert",
+    "-O3", "--x-assign", "fast", "--x-initial", "unique", "--noassert",
     "-Wno-fatal", "-Wno-lint", "-Wno-style", "-Wno-MULTIDRIVEN",
     # Small functions and files: the compiler's time grows faster than their size.
     "--output-split-cfuncs", "500", "--output-split", "5000",
     # cocotb's runner makes every signal visible; the monitor names those that need to be.
     "--no-public-flat-rw",
 ]  # fmt: skip
+_POWER_UP = ["+verilator+rand+reset+2", "+verilator+seed+1"]
+"""What nothing has written yet is random."""
 
 
 @dataclass(frozen=True)
@@ -259,7 +261,7 @@ def run_testbench(simulation: Path, module: str, job: Path, trace: Path, *, wave
                 test_module=module,
                 build_dir=simulation,
                 test_dir=work,
-                plusargs=[f"+trace={trace}"],
+                plusargs=[f"+trace={trace}", *_POWER_UP],
                 results_xml=str(work / "results.xml"),
                 log_file=work / "cocotb.log",
                 waves=waves,

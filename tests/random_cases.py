@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -188,13 +189,19 @@ def run_cases(cases: Sequence[Case], cache: Path) -> list[Comparison]:
     They are loaded one after another, without a reset between them; the first one's seed is that of all pauses.
     """
     programs = [(compile_network(case.network, case.engine), case.images) for case in cases]
-    simulation = compile_simulation(emit_verilog(cases[0].engine), programs[0][0], cache)
+    simulation = compile_simulation(engine_verilog(cases[0].engine), programs[0][0], cache)
     options = {"seed": cases[0].pauses, "stall": 0.2, "first_unstalled": True}
     runs = run_programs(simulation, programs, options)
     return [
         compare(compiled, run, case.network.run(case.images))
         for case, (compiled, _), run in zip(cases, programs, runs, strict=True)
     ]
+
+
+@functools.cache
+def engine_verilog(config: EngineConfig) -> str:
+    """Return an engine's Verilog, written once a process."""
+    return emit_verilog(config)
 
 
 def layer_alphabets(cells: Alphabet) -> tuple[Alphabet, ...]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 
-from amaranth.back import verilog
 from amaranth.lib.wiring import Component
 
 from hw.bus.accelerators import AxiAccelerator, WishboneAccelerator
 from hw.systolic.config import EngineConfig
+from hw.verilog import write_verilog
 
 
 class Bus(enum.Enum):
@@ -63,11 +63,4 @@ def emit_core(core: Component, name: str, header: Sequence[str] = ()) -> str:
     RuntimeError
         If Yosys fails.
     """
-    try:
-        text = verilog.convert(core, name=name, emit_src=False, strip_internal_attrs=True)
-    except verilog.YosysError as error:
-        reason = (str(error).strip() or "no output").splitlines()[-1]
-        raise RuntimeError(f"Yosys, which writes the Verilog, failed: {reason[:300]}") from error
-    body = text.split("\n", 1)[1] if text.startswith("/*") else text
-    comment = "\n".join(f"// {line}".rstrip() for line in header)
-    return f"{comment}\n{body}" if comment else body
+    return write_verilog(core, name, header)

@@ -5,11 +5,10 @@ from sim.bus_simulation import compile_core
 
 
 @pytest.fixture(scope="session")
-def simulation(tmp_path_factory):
+def simulation(simulations):
     """Return the compiled simulation of an engine on a bus; each is compiled when a test first asks for it."""
-    cache = tmp_path_factory.mktemp("cache")
 
     def compiled(config, bus: Bus, **options):
-        return compile_core(make_core(config, bus, **options), bus, cache)
+        return compile_core(make_core(config, bus, **options), bus, simulations)
 
     return compiled

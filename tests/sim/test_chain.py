@@ -47,14 +47,9 @@ def make_chain(build, count=2, cache=None, stored=None):
     return Chain(build, images, network.run(images), real, stored, cache)
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
-
-
 @pytest.fixture(scope="module", params=["hx8k_evn", "ulx3s_85f"])
-def chain(request, tmp_path_factory, cache):
-    return make_chain(tiny_build(tmp_path_factory.mktemp(request.param), request.param), cache=cache)
+def chain(request, tmp_path_factory, simulations):
+    return make_chain(tiny_build(tmp_path_factory.mktemp(request.param), request.param), cache=simulations)
 
 
 def numbers(network):

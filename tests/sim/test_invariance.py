@@ -48,11 +48,11 @@ def test_every_shift_of_real_digits_has_the_same_logits_in_integers(network):
             assert np.array_equal(found, want), (dy, dx)
 
 
-def test_shifted_digits_are_equal_in_verilog_and_have_the_same_logits(network, tmp_path):
+def test_shifted_digits_are_equal_in_verilog_and_have_the_same_logits(network, simulations):
     config = choose_config([network], UP5K)
     compiled = compile_network(network, config)
     images = np.concatenate([digits(10), *(np.roll(digits(2), shift, (2, 3)) for shift in SHIFTS)])
-    simulation = compile_simulation(emit_verilog(config), compiled, tmp_path)
+    simulation = compile_simulation(emit_verilog(config), compiled, simulations)
     runs = run_simulation(simulation, compiled, images, stall=0.0)
     result = compare(compiled, runs, network.run(images))
     assert result.ok and result.equal == 10 + 2 * len(SHIFTS), result
@@ -62,9 +62,9 @@ def test_shifted_digits_are_equal_in_verilog_and_have_the_same_logits(network, t
 
 
 @pytest.mark.full
-def test_ten_real_digits_are_equal_in_the_synthesised_netlist(network, tmp_path):
-    build = generate(network, "icebreaker", UP5K, tmp_path / "build")
+def test_ten_real_digits_are_equal_in_the_synthesised_netlist(network, simulations):
+    build = generate(network, "icebreaker", UP5K, simulations / "build")
     images = digits(10)
-    chain = Chain(build, images, network.run(images), images, None, tmp_path)
+    chain = Chain(build, images, network.run(images), images, None, simulations)
     level = run_level(chain, "netlist")
     assert level.ok and level.images == 10, level

@@ -12,7 +12,7 @@ from sim.runner import _read_trace, compile_simulation, run_programs
 CONVOLUTIONAL, LINEAR = (load(f"examples/{name}.s3net") for name in ("digits", "digits-mlp"))
 
 
-def test_networks_take_turns_on_one_netlist(tmp_path):
+def test_networks_take_turns_on_one_netlist(simulations):
     config = choose_config([CONVOLUTIONAL, LINEAR], ECP5_85)
     images = load_digits().test_images.numpy()
     # The engine is stopped at every clock of the first instructions, where a new image is about to be taken.
@@ -20,7 +20,7 @@ def test_networks_take_turns_on_one_netlist(tmp_path):
     order = [CONVOLUTIONAL, *[LINEAR] * 16, CONVOLUTIONAL]
     compiled = {network: compile_network(network, config) for network in (CONVOLUTIONAL, LINEAR)}
     programs = [(compiled[network], images[2 * i : 2 * i + 2]) for i, network in enumerate(order)]
-    simulation = compile_simulation(emit_verilog(config), programs[0][0], tmp_path)
+    simulation = compile_simulation(emit_verilog(config), programs[0][0], simulations)
     options = {"seed": 1, "stall": 0.2, "first_unstalled": True}
     runs = run_programs(simulation, programs, options, waits=waits)
     for (program, part), run in zip(programs, runs, strict=True):
@@ -38,7 +38,7 @@ def test_an_engine_for_two_networks_has_what_either_needs():
         compile_network(network, both)
 
 
-def test_words_of_an_image_that_never_came_are_nobodys(tmp_path):
+def test_words_of_an_image_that_never_came_are_nobodys(simulations):
     # Padding of the next image, written before the engine was stopped for another program.
-    (tmp_path / "trace").write_text("start\n0 0001 1 0a\nend\n0 0002 1 80\nstart\n0 0003 3 0b\n0 0004 3 0c\nend\n")
-    assert list(_read_trace(tmp_path / "trace", 1)) == [[(1, 1, 10)], [(3, 3, 11), (4, 3, 12)]]
+    (simulations / "trace").write_text("start\n0 0001 1 0a\nend\n0 0002 1 80\nstart\n0 0003 3 0b\n0 0004 3 0c\nend\n")
+    assert list(_read_trace(simulations / "trace", 1)) == [[(1, 1, 10)], [(3, 3, 11), (4, 3, 12)]]

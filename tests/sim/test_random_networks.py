@@ -23,11 +23,6 @@ from tests.random_cases import (
 COUNT = int(os.environ.get("SHIFTFORGE_RANDOM_NETWORKS", "200"))
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("simulations")
-
-
 def check(engines, count, cache):
     """Run about ``count`` cases, ten in one simulation.
 
@@ -70,24 +65,24 @@ def run(engines, examples, at_once, phases, cache):
 
 
 @pytest.mark.parametrize("shape", QUICK)
-def test_random_networks_are_equal_in_verilog(shape, cache):
-    check([shape], 20, cache)
+def test_random_networks_are_equal_in_verilog(shape, simulations):
+    check([shape], 20, simulations)
 
 
-def test_random_networks_are_equal_on_random_engines(cache):
-    check([101], 20, cache)
+def test_random_networks_are_equal_on_random_engines(simulations):
+    check([101], 20, simulations)
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("shape", SHAPES)
-def test_two_hundred_random_networks_are_equal_in_verilog(shape, cache):
-    check([shape], COUNT, cache)
+def test_two_hundred_random_networks_are_equal_in_verilog(shape, simulations):
+    check([shape], COUNT, simulations)
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("part", range(5))
-def test_two_hundred_random_networks_are_equal_on_random_engines(part, cache):
-    check([4 * part + i for i in range(4)], COUNT // 5, cache)
+def test_two_hundred_random_networks_are_equal_on_random_engines(part, simulations):
+    check([4 * part + i for i in range(4)], COUNT // 5, simulations)
 
 
 @pytest.mark.parametrize("engines", [["4x4 block RAM"], [7]])

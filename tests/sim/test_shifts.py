@@ -25,16 +25,16 @@ def candidates():
         seed += 1
 
 
-def check(config, networks, tmp_path):
+def check(config, networks, simulations):
     programs = [(compile_network(n, config), random_images(n, i, 2)) for i, n in enumerate(networks)]
-    simulation = compile_simulation(emit_verilog(config), programs[0][0], tmp_path)
+    simulation = compile_simulation(emit_verilog(config), programs[0][0], simulations)
     runs = run_programs(simulation, programs, {"seed": 1, "stall": 0.1, "first_unstalled": True})
     for (program, images), run in zip(programs, runs, strict=True):
         result = compare(program, run, program.network.run(images))
         assert result.ok and result.images == 2, result
 
 
-def test_networks_with_shifts_on_a_small_engine(tmp_path):
+def test_networks_with_shifts_on_a_small_engine(simulations):
     config = make_config()
     found = []
     for network in candidates():
@@ -45,12 +45,12 @@ def test_networks_with_shifts_on_a_small_engine(tmp_path):
         found.append(network)
         if len(found) == 30:
             break
-    check(config, found, tmp_path)
+    check(config, found, simulations)
 
 
 @pytest.mark.full
 @pytest.mark.parametrize(("device", "count"), [(UP5K, 16), (ECP5_85, 24)])
-def test_networks_with_shifts_on_a_boards_engine(device, count, tmp_path):
+def test_networks_with_shifts_on_a_boards_engine(device, count, simulations):
     found = []
     for network in candidates():
         try:
@@ -60,4 +60,4 @@ def test_networks_with_shifts_on_a_boards_engine(device, count, tmp_path):
         found.append(network)
         if len(found) == count:
             break
-    check(choose_config(found, device), found, tmp_path)
+    check(choose_config(found, device), found, simulations)

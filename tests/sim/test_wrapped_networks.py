@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 from hw.systolic.compiler import CompileError, compile_network
-from hw.systolic.verilog import emit_verilog
 from sim.compare import compare
 from sim.runner import compile_simulation, run_programs
-from tests.random_cases import SHAPES, layer_alphabets
+from tests.random_cases import SHAPES, engine_verilog, layer_alphabets
 from tests.strategies import random_images
 from tests.systolic.support import make_config
 from tests.wrapped_networks import wrapped_network
@@ -39,7 +38,7 @@ def check(name, count, cache):
             assert "stride" in str(error), error
     assert len(cases) > count * 0.9
     images = [random_images(network, seed, 3) for seed, network, _ in cases]
-    simulation = compile_simulation(emit_verilog(config), cases[0][2], cache)
+    simulation = compile_simulation(engine_verilog(config), cases[0][2], cache)
     programs = [(compiled, x) for (_, _, compiled), x in zip(cases, images, strict=True)]
     runs = run_programs(simulation, programs, {"seed": 1, "stall": 0.2, "first_unstalled": True})
     for (seed, network, compiled), x, run in zip(cases, images, runs, strict=True):
@@ -49,19 +48,19 @@ def check(name, count, cache):
 
 
 @pytest.mark.parametrize("name", QUICK)
-def test_random_wrapped_networks_are_equal_in_verilog(name, tmp_path):
-    cases = check(name, 24, tmp_path)
+def test_random_wrapped_networks_are_equal_in_verilog(name, simulations):
+    cases = check(name, 24, simulations)
     kinds = {type(node).__name__ for _, network, _ in cases for node in network.nodes}
     assert kinds >= {"Polyphase", "Table", "Balance", "AddressShift", "MaxPool"}
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("name", ENGINES)
-def test_a_hundred_random_wrapped_networks_are_equal_in_verilog(name, tmp_path):
-    check(name, 100, tmp_path)
+def test_a_hundred_random_wrapped_networks_are_equal_in_verilog(name, simulations):
+    check(name, 100, simulations)
 
 
-def test_every_phase_is_chosen_by_some_image(tmp_path):
+def test_every_phase_is_chosen_by_some_image(simulations):
     """One network, images whose largest phase is each of the four: the engine must not know one of them only."""
     config = engine("8x4 SPRAM, one tile")
     seed, network = next(
@@ -74,6 +73,6 @@ def test_every_phase_is_chosen_by_some_image(tmp_path):
     node = next(node for node in network.nodes if type(node).__name__ == "Polyphase")
     assert set(np.argmax(node.norms(stored), axis=1).tolist()) == {0, 1, 2, 3}
     compiled = compile_network(network, config)
-    simulation = compile_simulation(emit_verilog(config), compiled, tmp_path)
+    simulation = compile_simulation(engine_verilog(config), compiled, simulations)
     (run,) = run_programs(simulation, [(compiled, images)], {"seed": 0, "stall": 0.2, "first_unstalled": True})
     assert compare(compiled, run, stored).ok
