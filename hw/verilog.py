@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from amaranth.back import verilog
 from amaranth.hdl import Elaboratable
 
-_ZEROS = re.compile(r"^  initial begin\n(?:    \S+\[\d+\] = \d+'h0+;\n)+  end\n", re.MULTILINE)
+_ZEROS = re.compile(r"^  initial begin\n(?:    \S+\[\d+\] = \d+'[hd]0+;\n)+  end\n", re.MULTILINE)
 
 
 def write_verilog(gateware: Elaboratable, name: str, header: Sequence[str] = (), *, zeros: bool = False) -> str:
