@@ -36,7 +36,7 @@ _VERILATOR = [
     "--no-public-flat-rw",
 ]  # fmt: skip
 _POWER_UP = ["+verilator+rand+reset+2", "+verilator+seed+1"]
-"""What nothing has written yet is random."""
+"""What nothing has written yet is random: one number a memory."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,8 @@ def compile_design(
         raise SimulatorError("waves as fst need the header lz4.h (Debian: liblz4-dev); vcd needs nothing")
     models = "".join(path.read_text() for path in sorted(_MODELS.glob("*.v")))
     tools = f"{simulator_version(simulator)} {version('cocotb')} {sys.version}"
-    key = hashlib.sha256("\0".join([verilog, monitor, models, tools, str(waves)]).encode()).hexdigest()[:20]
+    parts = [verilog, monitor, models, tools, str(waves), *_VERILATOR]
+    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
     target = cache / f"simulation-{key}"
     if (target / "complete").exists():
         return target

@@ -62,8 +62,8 @@ def test_shifted_digits_are_equal_in_verilog_and_have_the_same_logits(network, s
 
 
 @pytest.mark.full
-def test_ten_real_digits_are_equal_in_the_synthesised_netlist(network, simulations):
-    build = generate(network, "icebreaker", UP5K, simulations / "build")
+def test_ten_real_digits_are_equal_in_the_synthesised_netlist(network, tmp_path, simulations):
+    build = generate(network, "icebreaker", UP5K, tmp_path / "build")
     images = digits(10)
     chain = Chain(build, images, network.run(images), images, None, simulations)
     level = run_level(chain, "netlist")

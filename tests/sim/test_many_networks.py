@@ -38,7 +38,7 @@ def test_an_engine_for_two_networks_has_what_either_needs():
         compile_network(network, both)
 
 
-def test_words_of_an_image_that_never_came_are_nobodys(simulations):
+def test_words_of_an_image_that_never_came_are_nobodys(tmp_path):
     # Padding of the next image, written before the engine was stopped for another program.
-    (simulations / "trace").write_text("start\n0 0001 1 0a\nend\n0 0002 1 80\nstart\n0 0003 3 0b\n0 0004 3 0c\nend\n")
-    assert list(_read_trace(simulations / "trace", 1)) == [[(1, 1, 10)], [(3, 3, 11), (4, 3, 12)]]
+    (tmp_path / "trace").write_text("start\n0 0001 1 0a\nend\n0 0002 1 80\nstart\n0 0003 3 0b\n0 0004 3 0c\nend\n")
+    assert list(_read_trace(tmp_path / "trace", 1)) == [[(1, 1, 10)], [(3, 3, 11), (4, 3, 12)]]
