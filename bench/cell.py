@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
-from amaranth import Module, Signal
+from amaranth import Module
 from amaranth.back import verilog
 from amaranth.hdl import signed
 from amaranth.lib import wiring
@@ -15,6 +16,7 @@ from amaranth.lib.wiring import In, Out
 
 from bitstreams.toolchain import Toolchain
 from hw.graph import Alphabet
+from hw.systolic.accumulator import SLOT, Accumulator
 from hw.systolic.array import ShiftAddArray
 from hw.systolic.config import EngineConfig, MemoryKind
 
@@ -36,51 +38,44 @@ CONFIG = EngineConfig(
     memory=MemoryKind.SPRAM,
     tile_rows=8,
     tile_cols=8,
+    registered_ram=False,
 )
 
 
 class ArrayWithSums(wiring.Component):
-    """The array and, below every column, the registers and the adder of its partial sum (without their RAM)."""
+    """The array and, below every column, its accumulator with the counters of its addresses."""
 
     def __init__(self, config: EngineConfig) -> None:
         self.config = config
-        self.array = ShiftAddArray(config)
-        width = signed(config.acc_width)
         super().__init__(
             {
                 "lanes": In(config.activation_bits).array(config.rows),
                 "load": In(1),
                 "begin": In(1),
-                "first": In(1),
-                "before": In(width).array(config.cols),
-                "psums": Out(width).array(config.cols),
+                "slot": In(SLOT),
+                "psums": Out(signed(config.acc_width)).array(config.cols),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.array = array = self.array
-        m.d.comb += [array.load.eq(self.load), array.begin.eq(self.begin)]
+        m.submodules.array = array = ShiftAddArray(self.config)
+        m.submodules.accumulator = accumulator = Accumulator(self.config)
+        m.d.comb += [array.load.eq(self.load), array.begin.eq(self.begin), accumulator.slot.eq(self.slot)]
         for r in range(self.config.rows):
             m.d.comb += array.lanes[r].eq(self.lanes[r])
         for c in range(self.config.cols):
-            before = Signal.like(self.before[c], reset_less=True)
-            psum = Signal.like(self.psums[c], reset_less=True)
-            with m.If(self.first):
-                m.d.sync += before.eq(0)
-            with m.Else():
-                m.d.sync += before.eq(self.before[c])
-            m.d.sync += psum.eq(before + array.sums[c])
-            m.d.comb += self.psums[c].eq(psum)
+            m.d.comb += [accumulator.sums[c].eq(array.sums[c]), self.psums[c].eq(accumulator.psums[c])]
         return m
 
 
 def count_cells(family: str) -> int:
     """Return the logic cells (iCE40) or lookup tables with carry (ECP5) of the array, by the family's tools."""
     tools = Toolchain()
+    config = CONFIG if family == "ice40" else replace(CONFIG, memory=MemoryKind.BLOCK, registered_ram=True)
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        text = verilog.convert(ArrayWithSums(CONFIG), name="top", emit_src=False, strip_internal_attrs=True)
+        text = verilog.convert(ArrayWithSums(config), name="top", emit_src=False, strip_internal_attrs=True)
         (work / "top.v").write_text(text)
         synth = "synth_ice40 -device u" if family == "ice40" else "synth_ecp5"
         script = f"read_verilog top.v; {synth} -top top -json top.json; tee -q -o cells.json stat -json"

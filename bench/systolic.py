@@ -23,6 +23,7 @@ from rich.table import Table
 
 from bench.networks import EXAMPLES, trained, untrained, with_integer_weights
 from bitstreams.boards import board_by_name
+from bitstreams.design import board_design
 from bitstreams.floorplan import LINK
 from bitstreams.flow import SynthesisResult, build_board, synthesise_board
 from bitstreams.toolchain import ToolError
@@ -215,7 +216,7 @@ def digest(case: Case, network: Network, config: EngineConfig) -> str:
         repr(case),
         f"{board.clock_mhz} {board.nextpnr}",
         json.dumps(config.to_json()),
-        emit_verilog(config),
+        board_design(board, config).rtlil,
         *weights,
         *(() if case.seeds else ("sizes of packing",)),
     ]

@@ -109,9 +109,9 @@ def neighbours() -> Iterator[Job]:
             yield twin("resnet8", seed)
         else:
             yield shifts("resnet8_sb", seed)
-    for model in ("resnet8_aps", "resnet8_strided"):
-        yield from (twin(model, 1), shifts(model, 1))
     for seed in (1, 2):
+        for model in ("resnet8_aps", "resnet8_strided"):
+            yield from (twin(model, seed), shifts(model, seed))
         yield from (shifts(model, seed) for model in ("resnet8", "resnet8_sb"))
 
 

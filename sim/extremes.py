@@ -69,7 +69,7 @@ class ColumnSums(wiring.Component):
         ]
         for r in range(config.rows):
             m.d.comb += array.lanes[r].eq(delayed(m, self.lanes[r], _EARLY, f"lane{r}"))
-        early = _EARLY + timing.array_latency(config) - 3
+        early = _EARLY + timing.array_latency(config) - timing.psum_read(config)
         tags = delay_line(m, self.slot.as_value(), early + config.groups, "slot", reset_less=False)
         for g in range(config.groups):
             m.submodules[f"accumulator{g}"] = accumulator = Accumulator(config)

@@ -147,28 +147,19 @@ class FrameLink(wiring.Component):
         pointer = Signal(range(depth))
         address = Signal(range(depth))
         steps, points = (is_order & acts & (word.cell[ORDER_BITS:] & way).any() for way in (Pointer.STEP, Pointer.TAKE))
-        more, less = word.write == Write.MORE, (word.write == Write.LESS) | (word.write == Write.NOTHING)
-        # One adder: the lowest bit is the carry into the others. What is written in the first clock is written over.
-        # Less than nothing leaves no carry, so a zero is found as well.
-        total, changed, zero = Signal(10), Signal(8), Signal()
-        operand, known = Signal(8), Signal()
-        m.d.comb += total.eq(Cat(more, operand) + Cat(more, less.replicate(8)))
-        if self.registered:
-            # The register is before the adder: there is a clock between two instructions.
-            m.d.sync += [operand.eq(source), known.eq(acts)]
-            m.d.comb += changed.eq(total[1:9])
-        else:
-            m.d.comb += [operand.eq(source), known.eq(acts)]
-            with m.If(acts):
-                m.d.sync += changed.eq(total[1:9])
-        with m.If(known):
-            m.d.sync += zero.eq(~total[9])
+        more, less = word.write == Write.MORE, word.write == Write.LESS
+        # One adder: the lowest bit is the carry into the others. It has its operand in the second clock; what is
+        # written in the first is written over. Until the next instruction acts, the register tells of a zero.
+        operand, total = Signal(8), Signal(9)
+        with m.If(acts):
+            m.d.sync += operand.eq(source)
         m.d.comb += [
+            total.eq(Cat(more, operand) + Cat(more, less.replicate(8))),
             address.eq(Mux(is_order, pointer, word.cell)),
             read.addr.eq(address),
             read.en.eq(acts & ~holds),
             write.addr.eq(address),
-            write.data.eq(changed),
+            write.data.eq(total[1:]),
             write.en.eq(acts & writes),
         ]
         with m.If(steps & ~holds):
@@ -176,13 +167,14 @@ class FrameLink(wiring.Component):
         with m.If(points):
             m.d.sync += pointer.eq(cell)
 
-        # The engine.
-        offered = Signal()
+        # The engine. It hears a clock later that its answer was taken; nobody looks for the next one before that.
+        offered, takes_answer = Signal(), Signal()
+        m.d.sync += takes_answer.eq(order == Order.TAKE)
         m.d.comb += [
             self.image.valid.eq(offered),
             self.image.payload.eq(self.i.payload),
-            self.logits.ready.eq(order == Order.TAKE),
-            self.klass.ready.eq((order == Order.TAKE) & ~self.logits.valid),
+            self.logits.ready.eq(takes_answer),
+            self.klass.ready.eq(takes_answer & ~self.logits.valid),
         ]
         run = Signal()
         m.d.comb += self.run.eq(run)
@@ -211,7 +203,7 @@ class FrameLink(wiring.Component):
         conditions: dict[int, Value] = {
             Condition.HAVE: self.i.valid,
             Condition.MAGIC: magic,
-            Condition.ZERO: zero,
+            Condition.ZERO: ~operand.any(),
             Condition.GOOD: good,
             Condition.ROOM: self.o.ready,
             Condition.OFFERED: offered,

@@ -39,7 +39,7 @@ class Condition(enum.IntEnum):
     NEVER = 0
     HAVE = 1
     MAGIC = 2
-    ZERO = 3  # of the byte of an instruction that writes nothing, or one less
+    ZERO = 3  # of the byte of the instruction before
     GOOD = 4
     ROOM = 5
     OFFERED = 6

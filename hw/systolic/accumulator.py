@@ -10,6 +10,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from hw.memory.main_memory import NO_COLLISION
+from hw.systolic import timing
 from hw.systolic.config import EngineConfig
 from hw.systolic.delay import delay_line
 from hw.systolic.widths import sum_width
@@ -25,10 +26,13 @@ class Accumulator(wiring.Component):
 
     ::
 
-        slot ─► read counter ─► RAM ─► register (0 in the first pass) ─► + ─► psums
-                                 ▲                                       ▲      │
-                                 └───── write counter ───────────────────┼──────┘
-                                                                       sums
+        slot ─► read counter ─► RAM ─► + ─► psums     in the first pass: sums ─► psums
+                                 ▲     ▲      │
+                                 └─────┼──────┘ write counter
+                                      sums
+
+    An iCE40's adder has an input left in its tables, which lets the sums through in the first pass. A register before
+    it is there on an ECP5, whose block RAM has it, and where two image planes are joined; the first pass clears it.
 
     Output pixels are counted, not addressed: slots of a pass come in order, so a tag of three bits is all
     that travels.
@@ -41,12 +45,12 @@ class Accumulator(wiring.Component):
     Ports
     -----
     slot : :data:`SLOT`, in, at clock 0
-    sums : ``tile_cols`` signed column sums, in, at clock 3
-    psums : ``tile_cols`` signed(acc_width), out, at clock 4, and of several columns until the next slot's
+    sums : ``tile_cols`` signed column sums, in, at clock ``timing.psum_read``
+    psums : ``tile_cols`` signed(acc_width), out, a clock later, and of several columns until the next slot's
 
     Latency
     -------
-    One clock from ``sums`` to ``psums``. Slots of one output pixel must be four clocks apart.
+    One clock from ``sums`` to ``psums``. Slots of one output pixel must be ``timing.psum_loop`` clocks apart.
     """
 
     def __init__(self, config: EngineConfig) -> None:
@@ -83,33 +87,31 @@ class Accumulator(wiring.Component):
         )
         read = memory.read_port()
         write = memory.write_port()
-        valid = delay_line(m, self.slot.valid, 4, "valid")
-        start = delay_line(m, self.slot.start, 3, "start")
-        first = delay_line(m, self.slot.first, 3 if config.registered_ram else 2, "first")
+        now = timing.psum_read(config)
+        valid = delay_line(m, self.slot.valid, now + 1, "valid")
+        start = delay_line(m, self.slot.start, now, "start")
+        first = delay_line(m, self.slot.first, now, "first")
         shift = delay_line(m, self.slot.shift, 2, "shift")
         with m.If(valid[0]):
             m.d.sync += read.addr.eq(Mux(start[0], 0, read.addr + 1))
-        with m.If(valid[3]):
-            m.d.sync += write.addr.eq(Mux(start[3], 0, write.addr + 1))
+        with m.If(valid[now]):
+            m.d.sync += write.addr.eq(Mux(start[now], 0, write.addr + 1))
         for h in range(config.tile_cols):
-            before = Signal(signed(width), name=f"before{h}", reset_less=True)
             psum = Signal(signed(width), name=f"psum{h}", reset_less=True)
-            stored = read.data.word_select(h, width)
+            sums = self.sums[h]
+            stored = read.data.word_select(h, width).as_signed()
             if config.image_planes == 2:
                 stored = Mux(shift[2], stored << config.activation_bits, stored)
-            if config.registered_ram:
-                # Without a reset, which the block RAM's own register does not have; nothing of its late answer is lost.
-                m.d.sync += before.eq(stored)
-                start_value = Mux(first[3], 0, before)
+            if now == 2:
+                total = Mux(first[2], sums, stored + sums)
             else:
-                with m.If(first[2]):
-                    m.d.sync += before.eq(0)
-                with m.Else():
-                    m.d.sync += before.eq(stored)
-                start_value = before
+                before = Signal(signed(width), name=f"before{h}", reset_less=True)
+                # A block RAM's own register has no reset.
+                m.d.sync += before.eq(stored if config.registered_ram else Mux(first[2], 0, stored))
+                total = (Mux(first[3], 0, before) if config.registered_ram else before) + sums
             # Requantisers take the columns of a tile one after another, so several are kept until the next slot.
-            with m.If(valid[3] if config.tile_cols > 1 else Const(1)):
-                m.d.sync += psum.eq(start_value + self.sums[h])
+            with m.If(valid[now] if config.tile_cols > 1 else Const(1)):
+                m.d.sync += psum.eq(total)
             m.d.comb += self.psums[h].eq(psum)
-        m.d.comb += [write.data.eq(Cat(*(self.psums[h] for h in range(config.tile_cols)))), write.en.eq(valid[4])]
+        m.d.comb += [write.data.eq(Cat(*(self.psums[h] for h in range(config.tile_cols)))), write.en.eq(valid[now + 1])]
         return m

@@ -118,8 +118,7 @@ class Cluster(wiring.Component):
         for r in range(config.rows):
             m.d.comb += array.lanes[r].eq(fetch.lanes[r])
 
-        # Slot tags of the accumulators start one clock before the address is needed.
-        early = timing.psum_address(config) - 1
+        early = timing.psum_tag(config)
         valid = delay_line(m, control.slot, early + config.groups, "slot")
         start = delay_line(m, control.pixel0, early + config.groups, "pixel0")
         first = delay_line(m, control.first, early + config.groups, "first")

@@ -171,7 +171,7 @@ class ClockModel:
         done, last = len(self.issued), at + count - 1
         # What an instruction takes keeps two passes apart even where a map has one pixel. Slots in a row come no
         # slower than those before, so the last one is the nearest.
-        if self.before and last < self.before[done + count - 1] + timing.PSUM_LOOP:
+        if self.before and last < self.before[done + count - 1] + timing.psum_loop(self.config):
             raise CompileError(
                 f"layer {self.layer.node!r} of {self.layer.pixels} pixels needs a partial sum before it is stored, "
                 f"with {self.config.columns_per_requantizer} columns a requantiser"

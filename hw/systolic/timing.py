@@ -9,7 +9,7 @@ event                                  clock
 read address in the memory's register  1
 data in the fetch register             ``F`` (:func:`fetch`)
 lanes leave the operand fetch          ``F + 1``
-partial-sum address of group 0         ``F + A - 1``
+partial-sum address of group 0         ``F + 2 + A - P``, ``P`` = :func:`psum_read`
 column sum of group 0 valid            ``F + 1 + A``
 partial sum of group 0 valid           ``F + 2 + A``
 requantised result of column 0         ``F + 2 + A + R``
@@ -20,9 +20,6 @@ word on the write port                 ``F + 2 + A + R + result_skew``
 from __future__ import annotations
 
 from hw.systolic.config import EngineConfig
-
-PSUM_LOOP = 4
-"""Least number of clocks between two slots that add to the same partial sum."""
 
 
 def fetch(config: EngineConfig) -> int:
@@ -45,9 +42,23 @@ def column_sum(config: EngineConfig) -> int:
     return lanes(config) + array_latency(config)
 
 
-def psum_address(config: EngineConfig) -> int:
-    """Clock in which the partial-sum read address of group 0 is valid."""
-    return column_sum(config) - 2
+def psum_read(config: EngineConfig) -> int:
+    """Clocks from a slot's tag at the accumulator to the stored partial sum at its adder.
+
+    One more where a register is between them: on an ECP5 the block RAM's own, and where sums of two image planes are
+    shifted before they are added.
+    """
+    return 3 if config.registered_ram or config.image_planes == 2 else 2
+
+
+def psum_loop(config: EngineConfig) -> int:
+    """Least number of clocks between two slots that add to the same partial sum."""
+    return psum_read(config) + 1
+
+
+def psum_tag(config: EngineConfig) -> int:
+    """Clock in which the accumulator of group 0 takes a slot's tag."""
+    return column_sum(config) - psum_read(config)
 
 
 def psum(config: EngineConfig) -> int:

@@ -53,6 +53,8 @@ def _theorems() -> dict[str, Theorem]:
     found.update(buses.THEOREMS)
     found["accumulator"] = accumulator.theorem()
     found["accumulator of two columns"] = accumulator.theorem(tile_cols=2)
+    found["accumulator of two image planes"] = accumulator.theorem(image_planes=2)
+    found["accumulator on the ECP5"] = accumulator.theorem(image_planes=2, registered_ram=True)
     found.update(sequencer.THEOREMS)
     return found
 
@@ -63,7 +65,7 @@ THEOREMS = _theorems()
 QUICK = tuple(
     name
     for name in (
-        "accumulator", "accumulator of two columns",
+        "accumulator", "accumulator of two columns", "accumulator of two image planes", "accumulator on the ECP5",
         "cells s3-2, 8 bits", "cells s3-3, 8 bits", "cells s3-3, 4 bits", "cells s3-4-max8, 4 bits",
         "cells dense-2, 8 bits", "cells dense-3, 4 bits",
         "requantiser, digits on the UP5K", "requantiser, ResNet-8 with 4-bit activations on the UP5K",

@@ -3,6 +3,7 @@ import pytest
 
 from hw.graph import Alphabet
 from hw.memory import MainMemory, ecp5_column_bits
+from hw.systolic import timing
 from hw.systolic.accumulator import Accumulator
 from hw.systolic.argmax import Argmax
 from hw.systolic.image_loader import ImageLoader
@@ -56,40 +57,43 @@ def test_the_requantiser_equals_its_formula(seed):
     assert results[dut.cycles() - 1 : dut.cycles() - 1 + n] == wanted.tolist()
 
 
+@pytest.mark.parametrize("registered_ram", [False, True])
 @pytest.mark.parametrize("shift", [None, 2])
-def test_the_accumulator_adds_passes_pixel_by_pixel_with_pauses(shift):
-    config = make_config(acc_width=20, activation_bits=4, image_planes=1 if shift is None else 2)
+def test_the_accumulator_adds_passes_pixel_by_pixel_with_pauses_and_begins_anew(shift, registered_ram):
+    planes = 1 if shift is None else 2
+    config = make_config(acc_width=20, activation_bits=4, image_planes=planes, registered_ram=registered_ram)
     rng = np.random.default_rng(0)
-    passes, pixels = 4, 9
-    sums = rng.integers(-5000, 5000, (passes, pixels, config.tile_cols))
+    tiles, passes, pixels = 2, 4, 9
+    sums = rng.integers(-5000, 5000, (tiles, passes, pixels, config.tile_cols))
     dut = Accumulator(config)
+    read = timing.psum_read(config)
     got = []
 
     async def testbench(ctx):
-        queue = [(p, i) for p in range(passes) for i in range(pixels)]
-        line = [None, None, None]
+        queue = list(np.ndindex(tiles, passes, pixels))
+        line: list[tuple[int, ...] | None] = [None] * read
         answers = {}
         clock = 0
-        while queue or any(line) or clock < 4 * passes * pixels:
+        while queue or any(line) or clock < 4 * tiles * passes * pixels:
             slot = queue.pop(0) if queue and rng.random() < 0.7 else None
             ctx.set(dut.slot.valid, slot is not None)
             if slot is not None:
-                ctx.set(dut.slot.start, slot[1] == 0)
-                ctx.set(dut.slot.first, slot[0] == 0)
-                ctx.set(dut.slot.shift, slot[0] == shift)
+                ctx.set(dut.slot.start, slot[2] == 0)
+                ctx.set(dut.slot.first, slot[1] == 0)
+                ctx.set(dut.slot.shift, slot[1] == shift)
             line.append(slot)
             now = line.pop(0)
             if now is not None:
                 for h in range(config.tile_cols):
-                    ctx.set(dut.sums[h], int(sums[now[0], now[1], h]))
+                    ctx.set(dut.sums[h], int(sums[*now, h]))
             await ctx.tick()
             if now is not None:
                 answers[now] = [ctx.get(dut.psums[h]) for h in range(config.tile_cols)]
             clock += 1
-        got.extend(answers[passes - 1, i] for i in range(pixels))
+        got.extend([answers[t, passes - 1, i] for i in range(pixels)] for t in range(tiles))
 
     simulate(dut, testbench)
-    assert got == dut.model(sums, shift).tolist()
+    assert got == [dut.model(tile, shift).tolist() for tile in sums]
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def test_nothing_that_was_pinned_fits():
 def test_a_sum_that_is_needed_before_it_is_stored(monkeypatch):
     network = random_network(3)
     compiled = compile_network(network, make_config(acc_width=24, scaled_width=40))
-    monkeypatch.setattr("hw.systolic.timing.PSUM_LOOP", 1000)
+    monkeypatch.setattr("hw.systolic.timing.psum_loop", lambda config: 1000)
     with pytest.raises(CompileError, match="needs a partial sum before it is stored"):
         predicted_clocks(compiled.layers, compiled.config)
 
