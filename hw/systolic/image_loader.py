@@ -8,7 +8,6 @@ from amaranth.lib import enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.systolic.config import EngineConfig
-from hw.systolic.delay import delayed
 from hw.systolic.program import INPUT, TWO_PLANES
 
 
@@ -143,6 +142,7 @@ class ImageLoader(wiring.Component):
             with m.Default():
                 m.d.comb += [next_part.eq(first_part), next_left.eq(first_left), row_ends.eq(1)]
 
+        step = Mux(self.raw, config.rows, fields.step)
         activation = Mux(inside, self.image.payload, border)
         counts: Value = shift
         if config.shares_word:
@@ -154,21 +154,10 @@ class ImageLoader(wiring.Component):
         else:
             with m.If(shift):
                 m.d.sync += lanes.eq(Cat(lanes[a:], activation))
-        # As it was when the activation was taken; none is taken in the clock before it is counted.
-        raw, then_part, then_left, ends_row = (
-            delayed(m, value, int(config.shares_word), name)
-            for value, name in (
-                (self.raw, "raw"),
-                (next_part, "then_part"),
-                (next_left, "then_left"),
-                (row_ends, "ends_row"),
-            )
-        )
-        step = Mux(raw, config.rows, fields.step)
         m.d.sync += emit.eq(0)
         with m.If(counts):
             m.d.sync += [channel.eq(channel - 1), pixel_ends.eq(channel == 1)]
-            with m.If(raw | pixel_ends):
+            with m.If(self.raw | pixel_ends):
                 m.d.sync += [
                     channel.eq(fields.channels),
                     pixel_ends.eq(fields.channels == 0),
@@ -179,9 +168,9 @@ class ImageLoader(wiring.Component):
                 ]
                 with m.If(word_ends):
                     m.d.sync += [emit.eq(1), due.eq(step), word_ends.eq(step == 1)]
-                with m.If(part_ends & ~raw):
-                    m.d.sync += [part.eq(then_part), left.eq(then_left), part_ends.eq(then_left == 1)]
-                    with m.If(ends_row):
+                with m.If(part_ends & ~self.raw):
+                    m.d.sync += [part.eq(next_part), left.eq(next_left), part_ends.eq(next_left == 1)]
+                    with m.If(row_ends):
                         m.d.sync += [due.eq(fields.window), word_ends.eq(fields.window == 1)]
                         m.d.sync += [rows.eq(rows - 1), last_row.eq(rows == 2)]
                         if config.image_planes == 2:

@@ -30,7 +30,7 @@ class OutputConstants(wiring.Component):
     tile : 10 bits, in
         Index of the column tile, which selects the constants. Stable while results are under way.
     restart : in; valid, constant : in
-        Writes the next entry, requantiser by requantiser (``restart`` first). ``constant`` stays for a clock more.
+        Writes the next entry, requantiser by requantiser (``restart`` first).
     units : :func:`~hw.systolic.control.unit_constants` of every requantiser, out
         ``factor`` a clock, ``addend`` and ``scale_shift`` two clocks after the sum of the column is there.
     """
@@ -60,14 +60,11 @@ class OutputConstants(wiring.Component):
         counter = Signal(range(config.requantizers))
         entry = Signal(range(max(2, config.constant_depth * share)))
         late = int(config.registered_ram)
-        # A clock late anyway, as they come out of a long decision.
-        restart = delayed(m, self.restart, 1, "restart", reset_less=False)
-        valid = delayed(m, self.valid, 1, "valid", reset_less=False)
         constant = delayed(m, self.constant.as_value(), late, "constant")
         place = delayed(m, entry, late, "entry")
-        with m.If(restart):
+        with m.If(self.restart):
             m.d.sync += [counter.eq(0), entry.eq(0)]
-        with m.Elif(valid):
+        with m.Elif(self.valid):
             m.d.sync += counter.eq(counter + 1)
             with m.If(counter == config.requantizers - 1):
                 m.d.sync += [counter.eq(0), entry.eq(entry + 1)]
@@ -79,7 +76,7 @@ class OutputConstants(wiring.Component):
         factor = constant_layout(config)["factor"].offset
         for group, units in banks.items():
             phase = phases(m, group, [psum + group + i for i in range(share)], last)
-            enable = delayed(m, Cat(*(valid & (counter == unit) for unit in units)), late, f"enable{group}")
+            enable = delayed(m, Cat(*(self.valid & (counter == unit) for unit in units)), late, f"enable{group}")
             factors, addends = (
                 self._bank(m, name, group, part, Cat(phase[clock - ready], self.tile), place, enable)
                 for name, part, clock in (("factors", constant[factor:], 1), ("addends", constant[:factor], 2))
