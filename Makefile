@@ -66,7 +66,7 @@ test-deps: $(STAMP)
 	@PYTHON=$(abspath $(BIN)/python) tests/dependencies.sh
 
 docs: $(STAMP)
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 	@echo "the site is in build/site"
 
 release-check:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from rich.table import Table
 from torch import fx
 
 from bench.consistency import Consistency, measure
+from bench.seeds import HEAD, over_seeds
 from bench.systolic import Case, digest, measure_engine
 from bench.training import NEIGHBOUR_EPOCHS, NEIGHBOUR_RECIPE, RUNS, Job
 from bench.training import RESULTS as TRAINED
@@ -144,29 +144,12 @@ def rows() -> list[dict[str, Any]]:
     return json.loads(RESULTS.read_text()) if RESULTS.exists() else []
 
 
-def attention(console: Console) -> None:
-    """Print mean and spread over the seeds of networks without and with attention, in float and in shifts."""
-    view = Table("network", "weights", "seeds", "accuracy %", "to the same without", title="attention")
-    trained = [row for row in json.loads(TRAINED.read_text()) if row["epochs"] == NEIGHBOUR_EPOCHS]
-    for kind in (("float", 32, "default"), ("s3", 8, NEIGHBOUR_RECIPE)):
-        of = {
-            (row["model"], row["seed"]): 100 * row["accuracy"]
-            for row in trained
-            if (row["method"], row["activation_bits"], row["recipe"]) == kind
-        }
-        for model in ("resnet8", "resnet8_sb", "resnet8_se"):
-            found = {seed: value for (name, seed), value in of.items() if name == model}
-            gaps = [value - of["resnet8", seed] for seed, value in found.items() if ("resnet8", seed) in of]
-            if found:
-                view.add_row(model, kind[0], str(len(found)), _mean(list(found.values())), _mean(gaps, "+"))
+def seeds(console: Console) -> None:
+    """Print mean and spread over the seeds: attention beside none, polyphase sampling beside strides."""
+    view = Table(*HEAD, title="over the seeds")
+    for line in over_seeds(json.loads(TRAINED.read_text())):
+        view.add_row(*map(str, line))
     console.print(view)
-
-
-def _mean(values: list[float], sign: str = "") -> str:
-    if not values:
-        return ""
-    spread = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):{sign}.2f}{spread}"
 
 
 def table(console: Console) -> None:
@@ -207,7 +190,7 @@ def main() -> None:
                 make_row(name, board, console)
     table(console)
     if TRAINED.exists():
-        attention(console)
+        seeds(console)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Fills the tables of pages with results from ``bench/results`` while the site is built."""
 
 import json
-import statistics
 from pathlib import Path
+
+from bench.seeds import HEAD, over_seeds
 
 RESULTS = Path(__file__).parent.parent / "bench" / "results"
 
@@ -121,21 +122,9 @@ def consistency(rows):
     return table(head, lines)
 
 
-def attention(rows):
-    """Return mean and spread of the short runs with and without attention."""
-    lines = []
-    for method, recipe in (("float", "default"), ("s3", "tied latents")):
-        for model in ("resnet8", "resnet8_sb", "resnet8_se"):
-            found = {
-                r["seed"]: 100 * r["accuracy"]
-                for r in rows
-                if (r["model"], r["method"], r["epochs"], r["recipe"]) == (model, method, 10, recipe)
-            }
-            if found:
-                values = list(found.values())
-                spread = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
-                lines.append([model, method, len(values), f"{statistics.mean(values):.2f}%{spread}"])
-    return table(["network", "weights", "seeds", "accuracy"], lines)
+def seeds(rows):
+    """Return mean and spread of the short runs: attention beside none, polyphase sampling beside strides."""
+    return table(HEAD, list(over_seeds(rows)))
 
 
 def training(rows):
@@ -161,6 +150,6 @@ def training(rows):
 
 PAGES = {
     "results.md": {make: make.__name__ for make in (systolic, boards, prediction, training)},
-    "neighbours.md": {neighbours: "neighbours", consistency: "neighbours", attention: "training"},
+    "neighbours.md": {neighbours: "neighbours", consistency: "neighbours", seeds: "training"},
 }
 """Tables of a page, and the file that each is made of."""
