@@ -89,7 +89,17 @@ def theorem(
     image_planes: int = 1,
     registered_ram: bool = False,
 ) -> Theorem:
-    """Return the theorem for the least engine; of several columns' sums it claims that they stay, too."""
+    """Return the theorem for the least engine; of several columns' sums it claims that they stay, too.
+
+    Parameters
+    ----------
+    accumulator : callable
+        Makes the accumulator; a faulty one where the proof itself is tested.
+    clocks : int
+        For which the claims are proven.
+    tile_cols, image_planes, registered_ram
+        Of the engine's configuration.
+    """
     planes = " and both image planes" if image_planes == 2 else ""
     stays = " and stays" if tile_cols > 1 else ""
     ram = ", behind a block RAM's register" if registered_ram else ""
