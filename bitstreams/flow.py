@@ -123,6 +123,7 @@ def build_board(
             design.rtlil,
             design.pins,
             str(board.nextpnr),
+            str(asked_mhz(board)),
             PLACER,
             f"floorplan {floorplan.FORMAT}",
             synthesis_key(board.device, dsp=dsp),
@@ -258,7 +259,7 @@ def _place(
             *(("--pcf", pins, "--asc", routed) if ice else ("--lpf", pins, "--textcfg", routed)),
             "--placer", PLACER,
             "--seed", str(seed),
-            "--freq", str(1.25 * board.clock_mhz),
+            "--freq", str(asked_mhz(board)),
             "--report", f"seed{seed}.json",
             "--write", _placed(seed),
             "--timing-allow-fail",
@@ -277,6 +278,11 @@ def _place(
                 future.cancel()
             tools.stop()
             raise
+
+
+def asked_mhz(board: Board) -> float:
+    """Return the clock that nextpnr is asked for: more than is needed, as it does less where it has what it was."""
+    return 1.25 * max(board.clock_mhz, board.aim_mhz)
 
 
 def _placed(seed: int) -> str:

@@ -33,8 +33,7 @@ class ByteFifo(wiring.Component):
 
     Latency
     -------
-    Two clocks from a byte into an empty queue to its offer, and from a byte taken to the next one's; three with
-    ``registered``.
+    Three clocks from a byte into an empty queue to its offer, and from a byte taken to the next one's.
 
     Raises
     ------
@@ -57,7 +56,7 @@ class ByteFifo(wiring.Component):
 
     def cycles(self) -> int:
         """Return the clocks from a byte in to its offer."""
-        return 3 if self.registered else 2
+        return 3
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -86,13 +85,12 @@ class ByteFifo(wiring.Component):
             m.d.sync += into.eq(into + 1)
         with m.If(taken):
             m.d.sync += out.eq(out + 1)
-        some = (into != out) & ~taken
+        # The comparison is long, and who takes the bytes may be far away.
+        some = Signal()
+        m.d.sync += [some.eq((into != out) & ~taken), offered.eq(some & ~taken)]
         if self.registered:
             # Block RAM answers late in a clock.
-            late = Signal()
             payload = Signal(8, reset_less=True)
-            m.d.sync += [late.eq(some), offered.eq(late & ~taken), payload.eq(read.data)]
+            m.d.sync += payload.eq(read.data)
             m.d.comb += self.o.payload.eq(payload)
-        else:
-            m.d.sync += offered.eq(some)
         return m

@@ -216,14 +216,14 @@ class FrameLink(wiring.Component):
             # The others of its bits are in the place of the next address, which is 0.
             Condition.RETURN: returns_to[0],
         }
-        # Looked at in a branch's first clock. In its second there is one table between the two addresses.
-        holds_true, returns = Signal(), Signal()
+        # One of each four is chosen in a branch's first clock, one of these four in its second.
+        looked, returns, of_four = Signal(), Signal(), Signal(4)
         looks = is_branch & acts & ~second
-        chosen = Array(conditions.get(number, Const(0)) for number in range(16))[word.source]
-        m.d.sync += [
-            holds_true.eq(looks & chosen),
-            returns.eq(looks & (word.source == Condition.RETURN)),
-        ]
+        for i in range(4):
+            asked = Array(conditions.get(4 * i + j, Const(0)) for j in range(4))
+            m.d.sync += of_four[i].eq(asked[word.source[:2]])
+        m.d.sync += [looked.eq(looks), returns.eq(looks & (word.source == Condition.RETURN))]
+        holds_true = looked & of_four.bit_select(word.source[2:], 1)
         base = word.next | Mux(returns, returns_to[1:] << 1, 0) | holds_true
         m.d.comb += fetch.addr.eq(Mux(started, base, 0))
         return m

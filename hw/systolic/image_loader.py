@@ -8,6 +8,7 @@ from amaranth.lib import enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.systolic.config import EngineConfig
+from hw.systolic.delay import delayed
 from hw.systolic.program import INPUT, TWO_PLANES
 
 
@@ -101,15 +102,30 @@ class ImageLoader(wiring.Component):
         part = Signal(_Part, init=_Part.BODY)
         left = Signal(config.coordinate_bits, reset_less=True)
         channel = Signal(4, reset_less=True)
+        due = Signal(max(4, config.rows.bit_length()), init=config.rows)
+        rows = Signal(config.coordinate_bits, reset_less=True)
+        address = Signal.like(self.write_address)
         # Whether the next activation is its pixel's last one, the next pixel its part's, the next row the image's, and
-        # whether the next pixel makes a word: known a clock before.
+        # whether the next pixel makes a word: known before it comes.
         pixel_ends, part_ends, last_row = (
             Signal(name=name, reset_less=True) for name in ("pixel_ends", "part_ends", "last_row")
         )
         word_ends = Signal()
-        due = Signal(max(4, config.rows.bit_length()), init=config.rows)
-        rows = Signal(config.coordinate_bits, reset_less=True)
-        address = Signal.like(self.write_address)
+        ends = [(channel, pixel_ends, 0), (left, part_ends, 1), (due, word_ends, 1), (rows, last_row, 1)]
+
+        def load(counter: Signal, value: Value) -> None:
+            m.d.sync += counter.eq(value)
+            if not config.shares_word:
+                m.d.sync += [flag.eq(value == last) for its, flag, last in ends if its is counter]
+
+        def count(counter: Signal) -> None:
+            m.d.sync += counter.eq(counter - 1)
+            if not config.shares_word:
+                m.d.sync += [flag.eq(counter == last + 1) for its, flag, last in ends if its is counter]
+
+        if config.shares_word:
+            # No two clocks in a row count, so one is there to compare in.
+            m.d.sync += [flag.eq(counter == last) for counter, flag, last in ends]
 
         inside = Signal()
         shift = Signal()
@@ -142,11 +158,17 @@ class ImageLoader(wiring.Component):
             with m.Default():
                 m.d.comb += [next_part.eq(first_part), next_left.eq(first_left), row_ends.eq(1)]
 
-        step = Mux(self.raw, config.rows, fields.step)
+        # What is taken in one clock is counted in the next (``shares_word``).
+        raw = delayed(m, self.raw, int(config.shares_word), "raw")
+        step = Mux(raw, config.rows, fields.step)
+        late = int(config.shares_word)
+        then_part, then_left, then_row_ends = (
+            delayed(m, value, late, name)
+            for value, name in ((next_part, "next_part"), (next_left, "next_left"), (row_ends, "row_ends"))
+        )
         activation = Mux(inside, self.image.payload, border)
         counts: Value = shift
         if config.shares_word:
-            # What is taken in one clock is counted in the next.
             m.d.sync += [counted.eq(shift), last.eq(activation)]
             counts = counted
             with m.If(counted | self.result_valid):
@@ -156,23 +178,20 @@ class ImageLoader(wiring.Component):
                 m.d.sync += lanes.eq(Cat(lanes[a:], activation))
         m.d.sync += emit.eq(0)
         with m.If(counts):
-            m.d.sync += [channel.eq(channel - 1), pixel_ends.eq(channel == 1)]
-            with m.If(self.raw | pixel_ends):
-                m.d.sync += [
-                    channel.eq(fields.channels),
-                    pixel_ends.eq(fields.channels == 0),
-                    due.eq(due - 1),
-                    word_ends.eq(due == 2),
-                    left.eq(left - 1),
-                    part_ends.eq(left == 2),
-                ]
+            count(channel)
+            with m.If(raw | pixel_ends):
+                load(channel, fields.channels)
+                count(due)
+                count(left)
                 with m.If(word_ends):
-                    m.d.sync += [emit.eq(1), due.eq(step), word_ends.eq(step == 1)]
-                with m.If(part_ends & ~self.raw):
-                    m.d.sync += [part.eq(next_part), left.eq(next_left), part_ends.eq(next_left == 1)]
-                    with m.If(row_ends):
-                        m.d.sync += [due.eq(fields.window), word_ends.eq(fields.window == 1)]
-                        m.d.sync += [rows.eq(rows - 1), last_row.eq(rows == 2)]
+                    m.d.sync += emit.eq(1)
+                    load(due, step)
+                with m.If(part_ends & ~raw):
+                    m.d.sync += part.eq(then_part)
+                    load(left, then_left)
+                    with m.If(then_row_ends):
+                        load(due, fields.window)
+                        count(rows)
                         if config.image_planes == 2:
                             m.d.sync += low_row.eq(~low_row & fields.zero_point[3])
                         with m.If(last_row):
@@ -180,20 +199,11 @@ class ImageLoader(wiring.Component):
         with m.If(emit):
             m.d.sync += address.eq(address + 1)
         with m.If(self.start):
-            m.d.sync += [
-                running.eq(1),
-                low_row.eq(0),
-                part.eq(first_part),
-                left.eq(first_left),
-                channel.eq(fields.channels),
-                pixel_ends.eq(fields.channels == 0),
-                part_ends.eq(first_left == 1),
-                due.eq(fields.window),
-                word_ends.eq(fields.window == 1),
-                rows.eq(height),
-                last_row.eq(height == 1),
-                address.eq(fields.address),
-            ]
+            m.d.sync += [running.eq(1), low_row.eq(0), part.eq(first_part), address.eq(fields.address)]
+            load(left, first_left)
+            load(channel, fields.channels)
+            load(due, fields.window)
+            load(rows, height)
         m.d.comb += [
             self.busy.eq(running | emit),
             self.write_enable.eq(emit),

@@ -57,17 +57,17 @@ class OutputConstants(wiring.Component):
 
         # Where the next constant goes: requantiser fastest, then phase, then tile. Where wires are long, it is
         # written a clock later.
-        counter = Signal(range(config.requantizers))
+        turn = Signal(config.requantizers, init=1)
         entry = Signal(range(max(2, config.constant_depth * share)))
         late = int(config.registered_ram)
         constant = delayed(m, self.constant.as_value(), late, "constant")
         place = delayed(m, entry, late, "entry")
         with m.If(self.restart):
-            m.d.sync += [counter.eq(0), entry.eq(0)]
+            m.d.sync += [turn.eq(1), entry.eq(0)]
         with m.Elif(self.valid):
-            m.d.sync += counter.eq(counter + 1)
-            with m.If(counter == config.requantizers - 1):
-                m.d.sync += [counter.eq(0), entry.eq(entry + 1)]
+            m.d.sync += turn.eq(turn.rotate_left(1))
+            with m.If(turn[-1]):
+                m.d.sync += entry.eq(entry + 1)
 
         banks: dict[int, list[int]] = {}
         for unit in range(config.requantizers):
@@ -76,7 +76,7 @@ class OutputConstants(wiring.Component):
         factor = constant_layout(config)["factor"].offset
         for group, units in banks.items():
             phase = phases(m, group, [psum + group + i for i in range(share)], last)
-            enable = delayed(m, Cat(*(self.valid & (counter == unit) for unit in units)), late, f"enable{group}")
+            enable = delayed(m, Cat(self.valid & turn[unit] for unit in units), late, f"enable{group}")
             factors, addends = (
                 self._bank(m, name, group, part, Cat(phase[clock - ready], self.tile), place, enable)
                 for name, part, clock in (("factors", constant[factor:], 1), ("addends", constant[:factor], 2))

@@ -227,23 +227,27 @@ class Sequencer(wiring.Component):
         m.d.sync += starts.eq(0)
         m.d.comb += self.input_start.eq(starts)
 
-        # Beside the state, so that the slots that wait for it have a flip-flop of their own to ask.
-        fetching = Signal(init=1)
-        m.d.comb += self.fetching.eq(fetching)
+        # Beside the state, so that what waits for it has a flip-flop of its own to ask.
+        fetching, preparing, handing = Signal(init=1), Signal(), Signal()
+        m.d.comb += [self.fetching.eq(fetching), self.pass_prepare.eq(preparing & self.pass_idle)]
+        m.d.comb += self.constant_valid.eq(handing & ~in_table if config.table else handing)
+        if config.table:
+            m.d.comb += self.table_valid.eq(handing & in_table)
 
-        # What instruction it is: found out with its last word's arrival, so that the state has little to do in its own.
+        # Whether it is an instruction: found out with its last word's arrival, so that the state has less to do.
         absent = {Opcode.STRIP, Opcode.LOOP} if not config.strip_loops else set()
         absent |= {Opcode.VIEW} if not config.circular else set()
-        is_opcode = {o: Signal(name=f"is_{o.name.lower()}", reset_less=True) for o in Opcode if o not in absent}
         illegal = Signal(reset_less=True)
         filled = Cat(buffer, self.fetched)[config.word_bits :]
-        opcode = filled[:4]
+        comes = filled[:4]
         # A program whose head is damaged must not get past the check.
-        legal = Mux(checked, Cat(*(opcode == number for number in is_opcode)).any(), opcode == Opcode.HEADER)
+        known = Cat(comes == number for number in Opcode if number not in absent).any()
+        legal = Mux(checked, known, comes == Opcode.HEADER)
 
         def go_on(state: str) -> None:
             m.next = state
-            m.d.sync += fetching.eq(state == "FETCH")
+            m.d.sync += [fetching.eq(state == "FETCH"), preparing.eq(state in ("WEIGHTS", "READY"))]
+            m.d.sync += handing.eq(state == "CONSTANT")
 
         with m.FSM():
             with m.State("FETCH"):
@@ -256,7 +260,6 @@ class Sequencer(wiring.Component):
                 m.d.sync += clocks.eq(clocks - 1)
                 with m.If(clocks == 0):
                     m.d.sync += [buffer.eq(filled), part.eq(part + 1), illegal.eq(~legal)]
-                    m.d.sync += [is_.eq(opcode == number) for number, is_ in is_opcode.items()]
                     go_on("FETCH")
                     words = Mux(in_constants, constant_words(config), instruction_words(config))
                     with m.If(part == words - 1):
@@ -271,68 +274,69 @@ class Sequencer(wiring.Component):
             with m.State("DECODE"):
                 m.d.sync += weights_left.eq(config.weight_words)
                 go_on("FETCH")
-                with m.If(is_opcode[Opcode.HEADER]):
-                    go_on("CHECK")
+                with m.Switch(buffer[:4]):
+                    with m.Case(Opcode.HEADER):
+                        go_on("CHECK")
 
-                with m.If(is_opcode[Opcode.CONSTANTS]):
-                    m.d.sync += [in_constants.eq(1), constants_left.eq(view(CONSTANTS).count)]
-                    if config.table:
-                        of_table = view(CONSTANTS).table
-                        m.d.sync += in_table.eq(of_table)
-                        m.d.comb += [self.constant_restart.eq(~of_table), self.table_restart.eq(of_table)]
-                    else:
-                        m.d.comb += self.constant_restart.eq(1)
+                    with m.Case(Opcode.CONSTANTS):
+                        m.d.sync += [in_constants.eq(1), constants_left.eq(view(CONSTANTS).count)]
+                        if config.table:
+                            of_table = view(CONSTANTS).table
+                            m.d.sync += in_table.eq(of_table)
+                            m.d.comb += [self.constant_restart.eq(~of_table), self.table_restart.eq(of_table)]
+                        else:
+                            m.d.comb += self.constant_restart.eq(1)
 
-                with m.If(is_opcode[Opcode.INPUT]):
-                    go_on("DECODE")
-                    with m.If(quiet):
-                        go_on("BEGIN")
-
-                with m.If(is_opcode[Opcode.OPERAND]):
-                    m.d.sync += take_operand.eq(quiet)
-                    with m.If(~quiet):
+                    with m.Case(Opcode.INPUT):
                         go_on("DECODE")
+                        with m.If(quiet):
+                            go_on("BEGIN")
 
-                with m.If(is_opcode[Opcode.RESULT]):
-                    m.d.sync += take_result.eq(1)
+                    with m.Case(Opcode.OPERAND):
+                        m.d.sync += take_operand.eq(quiet)
+                        with m.If(~quiet):
+                            go_on("DECODE")
 
-                if config.circular:
-                    with m.If(is_opcode[Opcode.VIEW]):
-                        m.d.sync += take_view.eq(1)
+                    with m.Case(Opcode.RESULT):
+                        m.d.sync += take_result.eq(1)
 
-                with m.If(is_opcode[Opcode.TILE]):
-                    waits = self.last_pass | self.pending
-                    m.d.sync += take_tile.eq(~waits)
-                    with m.If(waits):
-                        go_on("DECODE")
+                    if config.circular:
+                        with m.Case(Opcode.VIEW):
+                            m.d.sync += take_view.eq(1)
 
-                with m.If(is_opcode[Opcode.PASS]):
-                    # A last pass is behind a TILE, so all logits of the tile before are out, and counted.
-                    go_on("READY")
-                    with m.If(view(PASS).weights):
-                        go_on("WEIGHTS")
-                    with m.If(held & view(PASS).last):
-                        go_on("DECODE")
+                    with m.Case(Opcode.TILE):
+                        waits = self.last_pass | self.pending
+                        m.d.sync += take_tile.eq(~waits)
+                        with m.If(waits):
+                            go_on("DECODE")
 
-                if config.strip_loops:
-                    with m.If(is_opcode[Opcode.STRIP]):
-                        m.d.sync += take_strip.eq(1)
+                    with m.Case(Opcode.PASS):
+                        # A last pass is behind a TILE, so all logits of the tile before are out, and counted.
+                        go_on("READY")
+                        with m.If(view(PASS).weights):
+                            go_on("WEIGHTS")
+                        with m.If(held & view(PASS).last):
+                            go_on("DECODE")
 
-                    with m.If(is_opcode[Opcode.LOOP]):
-                        loop = view(LOOP)
-                        with m.If(loops != loop.count):
-                            m.d.sync += loops.eq(loops + 1)
+                    if config.strip_loops:
+                        with m.Case(Opcode.STRIP):
+                            m.d.sync += take_strip.eq(1)
+
+                        with m.Case(Opcode.LOOP):
+                            loop = view(LOOP)
+                            with m.If(loops != loop.count):
+                                m.d.sync += loops.eq(loops + 1)
+                                go_on("JUMP")
+                            with m.Else():
+                                m.d.sync += loops.eq(0)
+
+                    with m.Case(Opcode.END):
+                        m.d.comb += self.done.eq(quiet)
+                        with m.If(quiet):
+                            m.d.sync += busy.eq(0)
                             go_on("JUMP")
                         with m.Else():
-                            m.d.sync += loops.eq(0)
-
-                with m.If(is_opcode[Opcode.END]):
-                    m.d.comb += self.done.eq(quiet)
-                    with m.If(quiet):
-                        m.d.sync += busy.eq(0)
-                        go_on("JUMP")
-                    with m.Else():
-                        go_on("DECODE")
+                            go_on("DECODE")
 
                 with m.If(illegal):
                     m.d.sync += error.eq(Error.OPCODE)
@@ -350,9 +354,6 @@ class Sequencer(wiring.Component):
                 go_on("FETCH")
 
             with m.State("CONSTANT"):
-                m.d.comb += self.constant_valid.eq(~in_table if config.table else 1)
-                if config.table:
-                    m.d.comb += self.table_valid.eq(in_table)
                 m.d.sync += constants_left.eq(constants_left - 1)
                 go_on("FETCH")
                 with m.If(constants_left == 1):
@@ -374,7 +375,6 @@ class Sequencer(wiring.Component):
 
             with m.State("WEIGHTS"):
                 m.d.comb += [
-                    self.pass_prepare.eq(self.pass_idle),
                     self.load.eq(self.read_free & self.pass_idle),
                     self.load_begins.eq(self.load & (weights_left == config.weight_words)),
                 ]
@@ -385,7 +385,6 @@ class Sequencer(wiring.Component):
                         go_on("FETCH")
 
             with m.State("READY"):
-                m.d.comb += self.pass_prepare.eq(self.pass_idle)
                 with m.If(self.pass_idle):
                     m.d.comb += self.pass_start.eq(1)
                     go_on("FETCH")
