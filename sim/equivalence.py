@@ -19,18 +19,21 @@ INVARIANTS = {
         && (sequencer.fsm_state <= DECODE || sequencer.fsm_state == ERROR || sequencer.fsm_state == CHECK)
         && (sequencer.fsm_state == ERROR || !sequencer.in_constants)""",
     "and no other instruction is decoded": """sequencer.checked || sequencer.fsm_state != DECODE || sequencer.illegal
-        || sequencer.is_header && !(sequencer.is_constants || sequencer.is_input || sequencer.is_operand
-            || sequencer.is_result || sequencer.is_tile || sequencer.is_pass || sequencer.is_strip
-            || sequencer.is_loop || sequencer.is_end)""",
+        || sequencer.buffer [3:0] == HEADER""",
+    "flip-flops beside the state agree with it": """sequencer.fetching == (sequencer.fsm_state == FETCH)
+        && sequencer.constant_valid == (sequencer.fsm_state == CONSTANT)""",
     "weights are read between passes only": """sequencer.fsm_state != WEIGHTS || !address_generator.active
         || sequencer.weights_left == ALL_WEIGHTS""",
 }
 """Claims about registers, in Verilog but for the dots in names; they hold after a stop, and every clock keeps them."""
 
-NUMBERS = {"DECODE": 2, "ERROR": 4, "CHECK": 5, "WEIGHTS": 8, "STATES": 11, "ALL_WEIGHTS": 2}
-"""States in the order of their first mention, and words of a set of weights of the engine whose mutants are made."""
+NUMBERS = {
+    "FETCH": 0, "DECODE": 2, "CONSTANT": 3, "ERROR": 4, "CHECK": 5, "WEIGHTS": 8, "STATES": 11,
+    "HEADER": 0, "ALL_WEIGHTS": 2,
+}  # fmt: skip
+"""States in the order of their first mention, an instruction, and words of a set of weights of the mutants' engine."""
 
-_NAME = re.compile(r"[a-z_]+\.[a-z_]+")
+_NAME = re.compile(r"[a-z_]+\.[a-z_]+(?: \[\d+:\d+\])?")
 _MEMORY = re.compile(r"^  cell \$mem_v2 (\S+)\n((?:    .*\n)*?)  end\n", re.MULTILINE)
 _REGISTER = re.compile(r"^  cell \$dff (\S+)\n((?:    .*\n)*?)  end\n", re.MULTILINE)
 
@@ -84,16 +87,26 @@ def _invariants(netlist: str) -> str:
     widths = {name: int(_fields(body)["WIDTH"]) for name, body in _registers(netlist).items() if name in names}
     missing = set(names) - set(widths)
     assert not missing, missing
-    ports = [f"input [{widths[name] - 1}:0] \\{part}.{name} " for part in ("held", "next") for name in names]
+    ports = [f"input [{widths[name] - 1}:0] \\{part}.{_port(name)} " for part in ("held", "next") for name in names]
     claims = []
     for keyword, part in (("assume", "held"), ("assert", "next")):
         for claim in INVARIANTS.values():
-            text = _NAME.sub(rf"\\{part}.\g<0> ", claim)
+            text = _with_ports(claim, part)
             for word, number in NUMBERS.items():
                 text = re.sub(rf"\b{word}\b", str(number), text)
             claims.append(f"    {keyword} ({text});")
     body = "\n".join(claims)
     return f"module invariants({', '.join(ports)});\n  always @* begin\n{body}\n  end\nendmodule\n"
+
+
+def _port(name: str) -> str:
+    """Return the port of a register, or of a part of one, as Yosys writes it."""
+    return re.sub(r" \[(\d+):(\d+)\]", r"_\1_\2", name)
+
+
+def _with_ports(claim: str, part: str) -> str:
+    """Return a claim about what registers hold (``held``) or get (``next``)."""
+    return _NAME.sub(lambda match: f"\\{part}.{_port(match[0])} ", claim)
 
 
 def _registers(netlist: str) -> dict[str, str]:
@@ -153,7 +166,9 @@ def _without_registers(netlist: str, *, claims: bool) -> str:
     if claims:
         used = {name for claim in INVARIANTS.values() for name in _NAME.findall(claim)}
         connections = "".join(
-            f"    connect \\{part}.{name} \\{part}.{of_register[name]}\n" for name in used for part in ("held", "next")
+            f"    connect \\{part}.{_port(name)} \\{part}.{of_register[name]}\n"
+            for name in used
+            for part in ("held", "next")
         )
         end = text.rindex("end\n")
         text = f"{text[:end]}  cell \\invariants \\invariants\n{connections}  end\n{text[end:]}"
