@@ -35,8 +35,9 @@ PLACER = "static"
 """The better of nextpnr's placers for designs that fill the device. On a UP5K with 98% of its cells in use, wires are a
 quarter shorter than with ``heap``, and found in half the time."""
 
-PLACEMENT_SECONDS = 4 * 3600
-"""After which a placement is stopped; a full ECP5 takes half an hour on a core of its own."""
+PLACEMENT_SECONDS = {Family.ICE40: 1800, Family.ECP5: 4 * 3600}
+"""After which a placement is stopped. A full ECP5 takes half an hour on a core of its own, a full UP5K a minute and a
+half; nextpnr now and then looks for ever for the last cells' places in a UP5K that is 97% full."""
 
 
 @dataclass(frozen=True)
@@ -264,7 +265,7 @@ def _place(
             "--write", _placed(seed),
             "--timing-allow-fail",
         ]  # fmt: skip
-        tools.run(nextpnr, arguments, work, f"seed{seed}.log", limit=PLACEMENT_SECONDS)
+        tools.run(nextpnr, arguments, work, f"seed{seed}.log", limit=PLACEMENT_SECONDS[board.device.family])
         answer: dict[str, Any] = json.loads((work / f"seed{seed}.json").read_text())
         answer["fmax"] = _engine_clock(answer["fmax"])
         return answer
