@@ -10,6 +10,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import tempfile
 import time
 from collections.abc import Iterator
@@ -216,7 +217,8 @@ def digest(case: Case, network: Network, config: EngineConfig) -> str:
         repr(case),
         f"{board.clock_mhz} {board.nextpnr}",
         json.dumps(config.to_json()),
-        board_design(board, config).rtlil,
+        # Without the places in the source, which are other ones in another folder.
+        re.sub(r'attribute \\src "[^"]*"\n', "", board_design(board, config).rtlil),
         *weights,
         *(() if case.seeds else ("sizes of packing",)),
     ]

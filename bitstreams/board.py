@@ -67,8 +67,6 @@ class Board:
         The command that writes a ``{file}`` to the flash, at an ``{address}`` where it can.
     flash : int
         Number of the flash among the platform's resources ``spi_flash_1x``.
-    aim_mhz : float
-        What placements aim at where that is more than ``clock_mhz``: the clock before it was lowered.
     """
 
     name: str
@@ -84,7 +82,6 @@ class Board:
     note: str = ""
     loader: tuple[str, ...] = ()
     flash: int = 0
-    aim_mhz: float = 0.0
 
     def make_platform(self) -> Any:
         """Return a platform with everything that the top level asks for."""
@@ -116,12 +113,9 @@ class Board:
         return halves >= 8 and abs(2 * clock_hz / halves / self.baud - 1) <= BAUD_ERROR
 
     def at(self, clock_mhz: float) -> Board:
-        """Return the board with the fastest clock up to ``clock_mhz`` that the UART can use.
-
-        Placements go on aiming at the clock there was: asked for less, nextpnr places slower.
-        """
+        """Return the board with the fastest clock up to ``clock_mhz`` that the UART can use."""
         setting = fastest_setting(self.device.family, self.oscillator_mhz, clock_mhz, self._suits)
-        return replace(self, clock_mhz=setting.mhz, aim_mhz=max(self.aim_mhz, self.clock_mhz))
+        return replace(self, clock_mhz=setting.mhz)
 
     def add_clock(self, m: Module, platform: Any) -> tuple[Signal, Signal]:
         """Add the PLL and the domain ``sync``; return the PLL's clock and the reset, high until it is locked."""

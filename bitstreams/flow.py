@@ -124,7 +124,6 @@ def build_board(
             design.rtlil,
             design.pins,
             str(board.nextpnr),
-            str(asked_mhz(board)),
             PLACER,
             f"floorplan {floorplan.FORMAT}",
             synthesis_key(board.device, dsp=dsp),
@@ -260,7 +259,7 @@ def _place(
             *(("--pcf", pins, "--asc", routed) if ice else ("--lpf", pins, "--textcfg", routed)),
             "--placer", PLACER,
             "--seed", str(seed),
-            "--freq", str(asked_mhz(board)),
+            "--freq", str(1.25 * board.clock_mhz),
             "--report", f"seed{seed}.json",
             "--write", _placed(seed),
             "--timing-allow-fail",
@@ -279,11 +278,6 @@ def _place(
                 future.cancel()
             tools.stop()
             raise
-
-
-def asked_mhz(board: Board) -> float:
-    """Return the clock that nextpnr is asked for: more than is needed, as it does less where it has what it was."""
-    return 1.25 * max(board.clock_mhz, board.aim_mhz)
 
 
 def _placed(seed: int) -> str:

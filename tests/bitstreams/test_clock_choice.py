@@ -5,7 +5,7 @@ import pytest
 from bitstreams import clock_choice
 from bitstreams.boards import BOARDS
 from bitstreams.clock_choice import MARGIN, build_at_best_clock
-from bitstreams.flow import BoardResult, asked_mhz
+from bitstreams.flow import BoardResult
 from bitstreams.toolchain import ToolError
 
 RESULT = BoardResult("ulx3s_85f", 1, 1, 1, 1, 0, 0, {}, 0.0, "x.bit")
@@ -39,12 +39,6 @@ def test_a_clock_that_is_missed_or_met_without_margin_is_lowered(monkeypatch):
     for first, second in ((100.0, 104.0), (113.0, 114.0)):
         result, clocks = choose(monkeypatch, BOARD, [first, second])
         assert len(clocks) == 2 and result.clock_mhz == clocks[1] <= first * (1 - MARGIN) < 112.5
-
-
-def test_a_placement_at_a_lower_clock_aims_at_the_clock_before():
-    board = BOARDS["ulx3s_85f"]
-    assert asked_mhz(board.at(80).at(60)) == asked_mhz(board) == 1.25 * board.clock_mhz
-    assert asked_mhz(board.at(200)) == 1.25 * board.at(200).clock_mhz > asked_mhz(board)
 
 
 def test_a_design_that_is_much_faster_gets_a_faster_clock(monkeypatch):
