@@ -36,6 +36,24 @@ def test_a_queue_of_bytes_keeps_their_order_and_has_a_limit(registered):
         ByteFifo(48)
 
 
+@pytest.mark.parametrize("registered", [False, True])
+def test_a_queue_offers_a_byte_after_the_clocks_it_says(registered):
+    dut = ByteFifo(64, registered=registered)
+    waited = []
+
+    async def testbench(ctx):
+        ctx.set(dut.i.valid, 1)
+        await ctx.tick()
+        ctx.set(dut.i.valid, 0)
+        waited.append(1)
+        while not ctx.get(dut.o.valid):
+            waited[0] += 1
+            await ctx.tick()
+
+    simulate(dut, testbench)
+    assert waited == [dut.cycles()]
+
+
 def test_the_lane_splitter_begins_anew_with_a_program():
     dut = LaneSplitter()
     got = []
