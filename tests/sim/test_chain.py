@@ -102,6 +102,7 @@ def test_pytorch_is_compared_with_numpy_number_by_number(chain):
     assert not level.ok and "are missing" in level.first_difference
 
 
+@pytest.mark.parametrize("chain", ["hx8k_evn", pytest.param("ulx3s_85f", marks=pytest.mark.full)], indirect=True)
 def test_a_wrong_weight_in_the_program_is_found_by_every_simulator(chain, tmp_path):
     build = generate(
         chain.build.compiled.network, chain.build.board, BOARDS[chain.build.board].device, tmp_path,
