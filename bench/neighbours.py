@@ -135,7 +135,13 @@ def make_row(name: str, board: str, console: Console) -> None:
     else:
         row |= {"consistency": None}
     kept = [old for old in rows() if (old["network"], old["board"]) != (name, board)]
-    lines = ",\n".join("  " + json.dumps(r) for r in [*kept, {**row, "made_from": key}])
+    _write([*kept, {**row, "made_from": key}])
+
+
+def _write(found: list[dict[str, Any]]) -> None:
+    """Keep rows, board by board in the order of the networks."""
+    ordered = sorted(found, key=lambda row: (BOARDS.index(row["board"]), NETWORKS.index(row["network"])))
+    lines = ",\n".join("  " + json.dumps(row) for row in ordered)
     write_whole(RESULTS, f"[\n{lines}\n]\n")
 
 
