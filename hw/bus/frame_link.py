@@ -238,7 +238,15 @@ class FrameLink(wiring.Component):
         bytes_ |= {Source.CRC_HIGH: ~self._sent[8:], Source.CRC_LOW: ~self._sent[:8]}
         bytes_ |= {Source.STATE: Cat(self.error, self.run, self.busy)}
         # Of a number that is not sent it may be anything.
-        m.d.sync += far.eq(Array(bytes_.get(case, bytes_[Source.CRC_LOW]) for case in range(16))[number])
+        found = [bytes_.get(case, bytes_[Source.CRC_LOW]) for case in range(16)]
+        if self.registered:
+            # The engine is far away on a large device: one of each four waits in the link.
+            of_four = Array(Signal(8, name=f"of_four{i}") for i in range(4))
+            for i, near_by in enumerate(of_four):
+                m.d.sync += near_by.eq(Array(found[4 * i : 4 * i + 4])[number[:2]])
+            m.d.comb += far.eq(of_four[number[2:]])
+        else:
+            m.d.sync += far.eq(Array(found)[number])
         near = {Source.CELL: cell, Source.INPUT: self.i.payload, Source.NOTHING: Const(0, 8)}
         chosen = [Mux(number == case, value, 0) for case, value in near.items()]
         is_far = ~Cat(number == case for case in near).any()

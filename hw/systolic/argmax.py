@@ -22,7 +22,7 @@ class Argmax(wiring.Component):
     width : int
         Bits of a number.
     registered : bool
-        A register before the comparison, for a fast clock.
+        Registers before the comparison and behind it, for a fast clock: what is compared stays beside its comparator.
 
     Ports
     -----
@@ -34,7 +34,7 @@ class Argmax(wiring.Component):
 
     Latency
     -------
-    One clock from ``value`` to ``index``, two with ``registered``.
+    One clock from ``value`` to ``index``, three with ``registered``.
     """
 
     def __init__(self, width: int, *, registered: bool = False) -> None:
@@ -48,7 +48,7 @@ class Argmax(wiring.Component):
 
     def cycles(self) -> int:
         """Return the latency in clocks."""
-        return 1 + self.registered
+        return 3 if self.registered else 1
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -56,12 +56,20 @@ class Argmax(wiring.Component):
         count = Signal(INDEX_BITS, reset_less=True)
         index = Signal(INDEX_BITS, reset_less=True)
         position = Signal(INDEX_BITS)
+        better = Signal()
         clocks = int(self.registered)
         value = delayed(m, self.value, clocks, "value")
         valid, first = delayed(m, self.valid, clocks, "valid"), delayed(m, self.first, clocks, "first")
-        m.d.comb += [position.eq(Mux(first, 0, count)), self.index.eq(index)]
+        m.d.comb += [
+            position.eq(Mux(first, 0, count)),
+            better.eq(valid & (first | (value > best))),
+            self.index.eq(index),
+        ]
         with m.If(valid):
             m.d.sync += count.eq(position + 1)
-            with m.If(first | (value > best)):
-                m.d.sync += [best.eq(value), index.eq(position)]
+        with m.If(better):
+            m.d.sync += best.eq(value)
+        found, place = delayed(m, better, clocks, "better"), delayed(m, position, clocks, "position")
+        with m.If(found):
+            m.d.sync += index.eq(place)
         return m

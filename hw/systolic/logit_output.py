@@ -11,6 +11,7 @@ from amaranth.lib.wiring import In, Out
 from hw.memory.main_memory import NO_COLLISION
 from hw.systolic.argmax import Argmax
 from hw.systolic.config import EngineConfig
+from hw.systolic.delay import delayed
 
 LOGIT_BITS = 32
 """Of a logit outside of the engine."""
@@ -92,7 +93,9 @@ class LogitOutput(wiring.Component):
             m.d.sync += [left.eq(self.classes), some.eq(self.classes != 0)]
         with m.If(self.klass.ready):
             m.d.sync += klass_valid.eq(0)
-        with m.If(finished):
+        # When the largest logit's index is there.
+        late = int(self.config.registered_ram)
+        with m.If(delayed(m, finished, late, "finished", reset_less=False)):
             m.d.sync += klass_valid.eq(1)
         return m
 
