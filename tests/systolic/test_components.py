@@ -8,6 +8,7 @@ from hw.systolic.accumulator import Accumulator
 from hw.systolic.argmax import Argmax
 from hw.systolic.image_loader import ImageLoader
 from hw.systolic.load_checksum import LoadChecksum
+from hw.systolic.logit_output import LogitOutput
 from hw.systolic.program import TWO_PLANES, Opcode, closing_word, encode
 from hw.systolic.requantizer import Requantizer
 from hw.systolic.stream_register import StreamRegister
@@ -208,6 +209,35 @@ def test_argmax_keeps_the_lowest_index_of_the_largest(registered):
 
     simulate(dut, testbench)
     assert got == [dut.model(np.array(row)) for row in rows]
+
+
+@pytest.mark.parametrize("registered", [False, True])
+def test_a_class_is_offered_when_it_is_that_of_the_last_logit(registered):
+    config = make_config(registered_ram=registered)
+    dut = LogitOutput(config)
+    rows = [[3, 1, 2, 9], [5, 4, 6, 7], [8, -1, -2, -3]]
+    got = []
+
+    async def testbench(ctx):
+        for row in rows:
+            ctx.set(dut.classes, len(row))
+            ctx.set(dut.restart, 1)
+            await ctx.tick()
+            ctx.set(dut.restart, 0)
+            ctx.set(dut.valid, 1)
+            for value in row:
+                ctx.set(dut.value, value)
+                await ctx.tick()
+            ctx.set(dut.valid, 0)
+            while not ctx.get(dut.klass.valid):
+                await ctx.tick()
+            got.append(ctx.get(dut.klass.payload))
+            ctx.set(dut.klass.ready, 1)
+            await ctx.tick()
+            ctx.set(dut.klass.ready, 0)
+
+    simulate(dut, testbench)
+    assert got == [3, 3, 0]
 
 
 @pytest.mark.parametrize("column_bits", [None, 16, 8, 4, 1])
