@@ -27,6 +27,7 @@ class Argmax(wiring.Component):
     Ports
     -----
     value : signed(width), in; valid : in
+    restart : in: a clock or more before the first number of a sequence
     first : in
         ``value`` is the first of a sequence (index 0).
     index : unsigned(:data:`INDEX_BITS`), out
@@ -40,7 +41,9 @@ class Argmax(wiring.Component):
     def __init__(self, width: int, *, registered: bool = False) -> None:
         self.width = width
         self.registered = registered
-        super().__init__({"value": In(signed(width)), "valid": In(1), "first": In(1), "index": Out(INDEX_BITS)})
+        super().__init__(
+            {"value": In(signed(width)), "valid": In(1), "restart": In(1), "first": In(1), "index": Out(INDEX_BITS)}
+        )
 
     def model(self, values: np.ndarray) -> int:
         """Return the index for one sequence."""
@@ -52,24 +55,25 @@ class Argmax(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        least = -1 << self.width - 1
         best = Signal(signed(self.width), reset_less=True)
         count = Signal(INDEX_BITS, reset_less=True)
         index = Signal(INDEX_BITS, reset_less=True)
         position = Signal(INDEX_BITS)
         better = Signal()
         clocks = int(self.registered)
-        value = delayed(m, self.value, clocks, "value")
+        # The least number is never larger, so nothing is behind the comparison but the register that it enables.
+        value = delayed(m, Mux(self.valid, self.value, least), clocks, "value")
         valid, first = delayed(m, self.valid, clocks, "valid"), delayed(m, self.first, clocks, "first")
-        m.d.comb += [
-            position.eq(Mux(first, 0, count)),
-            better.eq(valid & (first | (value > best))),
-            self.index.eq(index),
-        ]
+        m.d.comb += [position.eq(Mux(first, 0, count)), better.eq(value > best), self.index.eq(index)]
         with m.If(valid):
             m.d.sync += count.eq(position + 1)
         with m.If(better):
             m.d.sync += best.eq(value)
-        found, place = delayed(m, better, clocks, "better"), delayed(m, position, clocks, "position")
+        with m.If(self.restart):
+            m.d.sync += best.eq(least)
+        found = delayed(m, better | (valid & first), clocks, "better")
+        place = delayed(m, position, clocks, "position")
         with m.If(found):
             m.d.sync += index.eq(place)
         return m

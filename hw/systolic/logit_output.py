@@ -106,7 +106,12 @@ class LogitOutput(wiring.Component):
             m.d.sync += fresh.eq(0)
         with m.If(self.restart):
             m.d.sync += fresh.eq(1)
-        m.d.comb += [argmax.value.eq(self.value), argmax.valid.eq(take), argmax.first.eq(fresh)]
+        m.d.comb += [
+            argmax.value.eq(self.value),
+            argmax.valid.eq(take),
+            argmax.restart.eq(self.restart),
+            argmax.first.eq(fresh),
+        ]
         return argmax.index
 
     def _buffer(self, m: Module, token: Signal, take: Signal) -> Value:

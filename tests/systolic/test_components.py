@@ -192,11 +192,19 @@ def test_the_image_loader_packs_windows(fields, registered):
 def test_argmax_keeps_the_lowest_index_of_the_largest(registered):
     dut = Argmax(32, registered=registered)
     rng = np.random.default_rng(0)
-    rows = [rng.integers(-3, 4, 9).tolist() for _ in range(12)] + [[-(2**31), 2**31 - 1, 2**31 - 1], [-5], [7, 7]]
+    rows = [rng.integers(-3, 4, 9).tolist() for _ in range(12)] + [
+        [-(2**31), 2**31 - 1, 2**31 - 1],
+        [-5],
+        [7, 7],
+        [-(2**31)] * 2,
+    ]
     got = []
 
     async def testbench(ctx):
         for row in rows:
+            ctx.set(dut.restart, 1)
+            await ctx.tick()
+            ctx.set(dut.restart, 0)
             ctx.set(dut.valid, 1)
             for i, value in enumerate(row):
                 ctx.set(dut.first, i == 0)
