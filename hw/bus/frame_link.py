@@ -242,8 +242,8 @@ class FrameLink(wiring.Component):
         if self.registered:
             # The engine is far away on a large device: one of each four waits in the link.
             of_four = Array(Signal(8, name=f"of_four{i}") for i in range(4))
-            for i, near_by in enumerate(of_four):
-                m.d.sync += near_by.eq(Array(found[4 * i : 4 * i + 4])[number[:2]])
+            for i, part in enumerate(of_four):
+                m.d.sync += part.eq(Array(found[4 * i : 4 * i + 4])[number[:2]])
             m.d.comb += far.eq(of_four[number[2:]])
         else:
             m.d.sync += far.eq(Array(found)[number])

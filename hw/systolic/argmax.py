@@ -27,7 +27,7 @@ class Argmax(wiring.Component):
     Ports
     -----
     value : signed(width), in; valid : in
-    restart : in: a clock or more before the first number of a sequence
+    restart : in: forgets the largest number; needed before every sequence, a clock or more before its first number
     first : in
         ``value`` is the first of a sequence (index 0).
     index : unsigned(:data:`INDEX_BITS`), out

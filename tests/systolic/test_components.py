@@ -5,10 +5,8 @@ from hw.graph import Alphabet
 from hw.memory import MainMemory, ecp5_column_bits
 from hw.systolic import timing
 from hw.systolic.accumulator import Accumulator
-from hw.systolic.argmax import Argmax
 from hw.systolic.image_loader import ImageLoader
 from hw.systolic.load_checksum import LoadChecksum
-from hw.systolic.logit_output import LogitOutput
 from hw.systolic.program import TWO_PLANES, Opcode, closing_word, encode
 from hw.systolic.requantizer import Requantizer
 from hw.systolic.stream_register import StreamRegister
@@ -186,66 +184,6 @@ def test_the_image_loader_packs_windows(fields, registered):
         got = [words[40 + i] >> bits * lane & (1 << bits) - 1 for lane in range(config.rows - used, config.rows)]
         assert got == lanes.tolist()
     assert len(busy) == dut.cycles(fields)
-
-
-@pytest.mark.parametrize("registered", [False, True])
-def test_argmax_keeps_the_lowest_index_of_the_largest(registered):
-    dut = Argmax(32, registered=registered)
-    rng = np.random.default_rng(0)
-    rows = [rng.integers(-3, 4, 9).tolist() for _ in range(12)] + [
-        [-(2**31), 2**31 - 1, 2**31 - 1],
-        [-5],
-        [7, 7],
-        [-(2**31)] * 2,
-    ]
-    got = []
-
-    async def testbench(ctx):
-        for row in rows:
-            ctx.set(dut.restart, 1)
-            await ctx.tick()
-            ctx.set(dut.restart, 0)
-            ctx.set(dut.valid, 1)
-            for i, value in enumerate(row):
-                ctx.set(dut.first, i == 0)
-                ctx.set(dut.value, value)
-                await ctx.tick()
-            ctx.set(dut.valid, 0)
-            for _ in range(dut.cycles() - 1):
-                await ctx.tick()
-            got.append(ctx.get(dut.index))
-
-    simulate(dut, testbench)
-    assert got == [dut.model(np.array(row)) for row in rows]
-
-
-@pytest.mark.parametrize("registered", [False, True])
-def test_a_class_is_offered_when_it_is_that_of_the_last_logit(registered):
-    config = make_config(registered_ram=registered)
-    dut = LogitOutput(config)
-    rows = [[3, 1, 2, 9], [5, 4, 6, 7], [8, -1, -2, -3]]
-    got = []
-
-    async def testbench(ctx):
-        for row in rows:
-            ctx.set(dut.classes, len(row))
-            ctx.set(dut.restart, 1)
-            await ctx.tick()
-            ctx.set(dut.restart, 0)
-            ctx.set(dut.valid, 1)
-            for value in row:
-                ctx.set(dut.value, value)
-                await ctx.tick()
-            ctx.set(dut.valid, 0)
-            while not ctx.get(dut.klass.valid):
-                await ctx.tick()
-            got.append(ctx.get(dut.klass.payload))
-            ctx.set(dut.klass.ready, 1)
-            await ctx.tick()
-            ctx.set(dut.klass.ready, 0)
-
-    simulate(dut, testbench)
-    assert got == [3, 3, 0]
 
 
 @pytest.mark.parametrize("column_bits", [None, 16, 8, 4, 1])
