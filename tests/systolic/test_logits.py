@@ -14,9 +14,9 @@ def test_argmax_keeps_the_lowest_index_of_the_largest(registered):
     rng = np.random.default_rng(0)
     rows = [rng.integers(-3, 4, 9).tolist() for _ in range(12)] + [
         [-(2**31), 2**31 - 1, 2**31 - 1],
+        [-(2**31)] * 2,
         [-5],
         [7, 7],
-        [-(2**31)] * 2,
     ]
     got = []
 
