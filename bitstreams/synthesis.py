@@ -14,6 +14,20 @@ LEAST_SET = {Family.ICE40: 8, Family.ECP5: 16}
 it is the placer that needs minutes and hours for hundreds of small sets."""
 
 
+_FLIP_FLOPS = {
+    # What synth_ice40 does in its step map_ffs, with the least sizes.
+    Family.ICE40: (
+        "dfflegalize -cell $_DFF_?_ 0 -cell $_DFFE_?P_ 0 -cell $_DFF_?P?_ 0 -cell $_DFFE_?P?P_ 0 -cell $_SDFF_?P?_ 0 "
+        "-cell $_SDFFCE_?P?P_ 0 -cell $_DLATCH_?_ x"
+    ),
+    # The cells of synth_ecp5's own dfflegalize, which follows in its step map_ffs.
+    Family.ECP5: (
+        "dfflegalize -cell $_DFF_?_ 01 -cell $_DFF_?P?_ r -cell $_SDFF_?P?_ r -cell $_DFFE_??_ 01 "
+        "-cell $_DFFE_?P??_ r -cell $_SDFFE_?P??_ r -cell $_DLATCH_?_ x"
+    ),
+}
+"""Which flip-flops a family has."""
+
 CELL_PAIRS = "*.cells_*"
 """The modules of :class:`~hw.systolic.processing_element.CellPair` in a tile, which lie between flip-flops; all that
 one of them enables are enabled by its column's signal, so the least size of a set is not theirs to keep."""
@@ -34,29 +48,28 @@ def synthesis_script(device: Device, *, dsp: bool = False) -> str:
         "setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2; "
     )
     after = "tee -q -o cells.json stat -json; write_json top.json"
-    least = f"-mince {LEAST_SET[device.family]} -minsrst {LEAST_SET[device.family]}"
-    if device.family is not Family.ICE40:
-        synth = f"synth_ecp5 {'' if dsp else '-nodsp '}-top top"
-        # The cells of synth_ecp5's own dfflegalize, which follows in its step map_ffs.
-        flip_flops = (
-            "dfflegalize -cell $_DFF_?_ 01 -cell $_DFF_?P?_ r -cell $_SDFF_?P?_ r -cell $_DFFE_??_ 01 "
-            f"-cell $_DFFE_?P??_ r -cell $_SDFFE_?P??_ r -cell $_DLATCH_?_ x {least}; "
-        )
-        return f"{before}{synth} -run begin:map_ffs; {flip_flops}{synth} -run map_ffs:; {after}"
-    synth = f"synth_ice40 -device {'u' if device.sprams else 'hx'} {'-dsp ' if dsp else ''}-top top"
-    # What synth_ice40 does in its step map_ffs, with the least sizes.
-    legalize = (
-        "dfflegalize -cell $_DFF_?_ 0 -cell $_DFFE_?P_ 0 -cell $_DFF_?P?_ 0 -cell $_DFFE_?P?P_ 0 -cell $_SDFF_?P?_ 0 "
-        "-cell $_SDFFCE_?P?P_ 0 -cell $_DLATCH_?_ x"
-    )
-    flip_flops = (
-        f"select -module top; {legalize} {least}; select -clear; {legalize} -mince 1 -minsrst 99 {CELL_PAIRS}; "
-        "techmap -map +/ice40/ff_map.v; opt_expr -mux_undef; simplemap; ice40_opt -full; "
-    )
     # Tables for one pair of cells at a time: among all of them at once some are made in a costlier way than others.
     keep = f"setattr -mod -set keep_hierarchy 1 {CELL_PAIRS}; "
     flat = "setattr -mod -unset keep_hierarchy *; flatten; opt_clean; "
-    return f"{before}{keep}{synth} -run begin:map_ffs; {flip_flops}{synth} -run map_luts:; {flat}{after}"
+    ice = device.family is Family.ICE40
+    synth = (
+        f"synth_ice40 -device {'u' if device.sprams else 'hx'} {'-dsp ' if dsp else ''}-top top"
+        if ice
+        else f"synth_ecp5 {'' if dsp else '-nodsp '}-top top"
+    )
+    legalize, least = _FLIP_FLOPS[device.family], LEAST_SET[device.family]
+    flip_flops = (
+        f"select -module top; {legalize} -mince {least} -minsrst {least}; select -clear; "
+        f"{legalize} -mince 1 -minsrst 99 {CELL_PAIRS}; "
+    )
+    begin = f"{before}{keep}{synth} -run begin:map_ffs; {flip_flops}"
+    if ice:
+        # The rest of synth_ice40's step map_ffs.
+        rest = "techmap -map +/ice40/ff_map.v; opt_expr -mux_undef; simplemap; ice40_opt -full; "
+        return f"{begin}{rest}{synth} -run map_luts:; {flat}{after}"
+    # Joined tables are faster, and more; a pair's are between flip-flops.
+    pairs = f"abc -lut 4 {CELL_PAIRS}; techmap -map +/lattice/cells_map_trellis.v {CELL_PAIRS}; "
+    return f"{begin}{synth} -run map_ffs:map_luts; {pairs}{synth} -run map_luts:; {flat}{after}"
 
 
 def synthesis_key(device: Device, *, dsp: bool = False) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from hw.systolic.config import EngineConfig
 from hw.systolic.program import VERSION as PROGRAM_VERSION
-from hw.systolic.program import alphabet_number
+from hw.systolic.program import alphabet_number, code_number
 
 MAP_VERSION = 1
 """Version of this register map; a driver refuses any other."""
@@ -165,7 +165,7 @@ REGISTERS: tuple[Register, ...] = (
     )),
     Register("alphabet", 0x0C, "Which weights a cell knows.", (
         Field("number", 0, 6, Access.CONSTANT, "number of the alphabet, as in a program's header"),
-        Field("code_bits", 8, 4, Access.CONSTANT, "bits of a weight's code"),
+        Field("code_bits", 8, 4, Access.CONSTANT, "bits of a weight's code; 7 more: every product has a sign"),
     )),
     _whole("memory_words", 0x10, Access.CONSTANT, "words of the memory for maps (and the program)", 17),
     _whole("program_words", 0x14, Access.CONSTANT, "words of the program memory, 0 if it is a part of the other", 17),
@@ -223,7 +223,7 @@ def constants(config: EngineConfig, *, data: bool) -> dict[str, int]:
         "shape.activation_bits": config.activation_bits,
         "shape.clusters": config.clusters,
         "alphabet.number": alphabet_number(config.alphabet),
-        "alphabet.code_bits": config.alphabet.bits,
+        "alphabet.code_bits": code_number(config),
         "memory_words.value": config.memory_words,
         "program_words.value": config.program_words,
     }

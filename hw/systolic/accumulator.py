@@ -21,6 +21,12 @@ SLOT = data.StructLayout({"valid": 1, "start": 1, "first": 1, "shift": 1})
 far is multiplied by ``2^activation_bits`` (an engine with ``image_planes`` 2)."""
 
 
+def psum_addresses(config: EngineConfig) -> data.StructLayout:
+    """Layout of the addresses of partial sums that are read and written in a clock."""
+    bits = (config.psum_depth - 1).bit_length()
+    return data.StructLayout({"read": bits, "write": bits})
+
+
 class Accumulator(wiring.Component):
     """Adds a column group's sums to the partial sums of the same output pixel.
 
@@ -35,15 +41,19 @@ class Accumulator(wiring.Component):
     it is there on an ECP5, whose block RAM has it, and where two image planes are joined; the first pass clears it.
 
     Output pixels are counted, not addressed: slots of a pass come in order, so a tag of three bits is all
-    that travels.
+    that travels. Column groups behind the first one count nothing: the addresses go from group to group, a clock each.
 
     Parameters
     ----------
     config : EngineConfig
         Widths and depth.
+    follows : bool
+        The addresses come from the group before.
 
     Ports
     -----
+    addresses_i, addresses_o : :func:`psum_addresses`, in (with ``follows``) and out
+        The addresses of the group before, which are this one's a clock later, and this one's own.
     slot : :data:`SLOT`, in, at clock 0
     sums : ``tile_cols`` signed column sums, in, at clock ``timing.psum_read``
     psums : ``tile_cols`` signed(acc_width), out, a clock later, and of several columns until the next slot's
@@ -53,16 +63,19 @@ class Accumulator(wiring.Component):
     One clock from ``sums`` to ``psums``. Slots of one output pixel must be ``timing.psum_loop`` clocks apart.
     """
 
-    def __init__(self, config: EngineConfig) -> None:
+    def __init__(self, config: EngineConfig, *, follows: bool = False) -> None:
         self.config = config
+        self.follows = follows
         width = sum_width(config.activation_bits, config.alphabet, config.rows)
-        super().__init__(
-            {
-                "slot": In(SLOT),
-                "sums": In(signed(width)).array(config.tile_cols),
-                "psums": Out(signed(config.acc_width)).array(config.tile_cols),
-            }
-        )
+        ports = {
+            "slot": In(SLOT),
+            "sums": In(signed(width)).array(config.tile_cols),
+            "psums": Out(signed(config.acc_width)).array(config.tile_cols),
+            "addresses_o": Out(psum_addresses(config)),
+        }
+        if follows:
+            ports["addresses_i"] = In(psum_addresses(config))
+        super().__init__(ports)
 
     def model(self, sums: np.ndarray, shift: int | None = None) -> np.ndarray:
         """Return the last pass's ``psums`` for int64 ``sums`` (passes, pixels, tile_cols).
@@ -89,13 +102,17 @@ class Accumulator(wiring.Component):
         write = memory.write_port()
         now = timing.psum_read(config)
         valid = delay_line(m, self.slot.valid, now + 1, "valid")
-        start = delay_line(m, self.slot.start, now, "start")
         first = delay_line(m, self.slot.first, now, "first")
         shift = delay_line(m, self.slot.shift, 2, "shift")
-        with m.If(valid[0]):
-            m.d.sync += read.addr.eq(Mux(start[0], 0, read.addr + 1))
-        with m.If(valid[now]):
-            m.d.sync += write.addr.eq(Mux(start[now], 0, write.addr + 1))
+        if self.follows:
+            m.d.sync += [read.addr.eq(self.addresses_i.read), write.addr.eq(self.addresses_i.write)]
+        else:
+            start = delay_line(m, self.slot.start, now, "start")
+            with m.If(valid[0]):
+                m.d.sync += read.addr.eq(Mux(start[0], 0, read.addr + 1))
+            with m.If(valid[now]):
+                m.d.sync += write.addr.eq(Mux(start[now], 0, write.addr + 1))
+        m.d.comb += [self.addresses_o.read.eq(read.addr), self.addresses_o.write.eq(write.addr)]
         for h in range(config.tile_cols):
             psum = Signal(signed(width), name=f"psum{h}", reset_less=True)
             sums = self.sums[h]

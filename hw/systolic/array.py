@@ -78,7 +78,7 @@ class ShiftAddArray(wiring.Component):
             (:func:`~hw.systolic.processing_element.borrow`).
         """
         weights = np.asarray(weights, np.int64)
-        borrows = borrow(self.config.alphabet, weights[::2], weights[1::2])
+        borrows = borrow(self.config.alphabet, weights[::2], weights[1::2], apart=self.config.signs_apart)
         return np.asarray(np.asarray(activations, np.int64) @ weights - borrows.sum(axis=0))
 
     def cycles(self, group: int = 0) -> int:

@@ -123,9 +123,13 @@ class Cluster(wiring.Component):
         start = delay_line(m, control.pixel0, early + config.groups, "pixel0")
         first = delay_line(m, control.first, early + config.groups, "first")
         shift = delay_line(m, control.shift_sums, early + config.groups, "shift_sums")
+        before: Accumulator | None = None
         for g in range(config.groups):
-            accumulator = Accumulator(config)
+            accumulator = Accumulator(config, follows=before is not None)
             m.submodules[f"accumulator{g}"] = reset(accumulator)
+            if before is not None:
+                m.d.comb += accumulator.addresses_i.eq(before.addresses_o)
+            before = accumulator
             m.d.comb += [
                 accumulator.slot.valid.eq(valid[early + g]),
                 accumulator.slot.start.eq(start[early + g]),

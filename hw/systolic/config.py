@@ -279,6 +279,14 @@ class EngineConfig:
         return self.clusters == 1 and not self.registered_ram
 
     @property
+    def signs_apart(self) -> bool:
+        """Whether every product has its own sign, see :class:`~hw.systolic.processing_element.CellPair`.
+
+        So it is on an ECP5, whose adders have their tables before the carry: a complemented sum would need others.
+        """
+        return self.registered_ram and self.alphabet.shifts
+
+    @property
     def requantizers(self) -> int:
         """Number of requantisers."""
         return self.cols // self.columns_per_requantizer

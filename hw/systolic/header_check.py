@@ -7,7 +7,7 @@ from amaranth.lib import enum, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.systolic.config import EngineConfig
-from hw.systolic.program import HEADER, VERSION, alphabet_number
+from hw.systolic.program import HEADER, VERSION, alphabet_number, code_number
 
 
 class Error(enum.Enum, shape=3):  # type: ignore[call-arg]
@@ -55,7 +55,7 @@ class HeaderCheck(wiring.Component):
             (header.rows == config.rows)
             & (header.cols == config.cols)
             & (header.activation_bits == config.activation_bits)
-            & (header.code_bits == config.alphabet.bits)
+            & (header.code_bits == code_number(config))
             & (header.alphabet == alphabet_number(config.alphabet))
         )
         error = Signal(Error, reset_less=True)

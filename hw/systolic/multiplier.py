@@ -61,6 +61,8 @@ class MultiplierPair(wiring.Component):
         return m
 
 
-def cell_pair(activation_bits: int, alphabet: Alphabet) -> CellPair | MultiplierPair:
-    """Return two cells for an alphabet: shift-add cells, or multipliers for integers."""
-    return (CellPair if alphabet.shifts else MultiplierPair)(activation_bits, alphabet)
+def cell_pair(activation_bits: int, alphabet: Alphabet, *, apart: bool) -> CellPair | MultiplierPair:
+    """Return two cells for an alphabet: shift-add cells, with signs ``apart`` or not, or multipliers for integers."""
+    if not alphabet.shifts:
+        return MultiplierPair(activation_bits, alphabet)
+    return CellPair(activation_bits, alphabet, apart=apart)

@@ -14,12 +14,14 @@ from hw.graph import Alphabet
 from hw.systolic.widths import product_bits, sum_width
 
 
-def borrow(alphabet: Alphabet, upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
-    """Return by how much a pair's sum is too low, 0 or 1, for the weights of the upper and the lower cell.
+def borrow(alphabet: Alphabet, upper: np.ndarray, lower: np.ndarray, *, apart: bool) -> np.ndarray:
+    """Return by how much a pair's sum is too low, for the weights of the upper and the lower cell.
 
-    1 where the lower weight is negative, whatever the upper one is; a multiplier's sum is exact.
+    1 where the lower weight is negative, whatever the upper one is; where signs are ``apart`` (:class:`CellPair`) 1 for
+    each negative weight. A multiplier's sum is exact.
     """
-    return np.asarray((lower < 0) & alphabet.shifts, np.int64) + np.zeros_like(upper, np.int64)
+    upper_too = (upper < 0) & (alphabet.shifts and apart)
+    return np.asarray((lower < 0) & alphabet.shifts, np.int64) + np.asarray(upper_too, np.int64)
 
 
 def spare_code(alphabet: Alphabet) -> bool:
@@ -27,11 +29,12 @@ def spare_code(alphabet: Alphabet) -> bool:
     return alphabet.shifts and alphabet.has_zero and alphabet.max_shift == 2
 
 
-def cell_codes(alphabet: Alphabet, weights: np.ndarray) -> np.ndarray:
+def cell_codes(alphabet: Alphabet, weights: np.ndarray, *, apart: bool) -> np.ndarray:
     """Return what the cells of a column keep of its weights (rows, ...), rows in pairs.
 
     These are the alphabet's codes, but for what the cells would have to compute: the sign bit of a lower weight tells
-    whether it differs from the upper one's, and with a :func:`spare_code` the magnitude is the shift.
+    whether it differs from the upper one's (not where signs are ``apart``), and with a :func:`spare_code` the magnitude
+    is the shift.
     """
     codes = alphabet.encode(weights)
     if not alphabet.shifts:
@@ -39,7 +42,8 @@ def cell_codes(alphabet: Alphabet, weights: np.ndarray) -> np.ndarray:
     sign, magnitude = codes >> alphabet.bits - 1, codes & (1 << alphabet.bits - 1) - 1
     if spare_code(alphabet):
         magnitude = np.where(magnitude == 0, 3, magnitude - 1)
-    sign[1::2] ^= sign[::2]
+    if not apart:
+        sign[1::2] ^= sign[::2]
     return (sign << alphabet.bits - 1 | magnitude).astype(np.uint8)
 
 
@@ -58,6 +62,10 @@ def pair_ports(activation_bits: int, alphabet: Alphabet) -> dict[str, Any]:
 class CellPair(wiring.Component):
     """Weight-stationary cells of rows ``2i`` and ``2i + 1``: ``total = w0·a0 + w1·a1 - borrow``.
 
+    The sign of a weight costs no adder and no carry: a negative number is made by the bitwise complement, which is one
+    less than the negation; the compiler adds the number of borrows of a column (:func:`borrow`) to its constant. There
+    are two ways to it.
+
     ::
 
                          code[0] ─► weight                 code[1] ─► weight
@@ -70,12 +78,16 @@ class CellPair(wiring.Component):
                                                 │
                                               total
 
-    The sign of a weight costs no adder and no carry: a negative number is made by the bitwise complement, which is one
-    less than the negation. If the upper weight is negative the sum is complemented, and the lower product too unless
-    its own weight is negative. So the sum is one too low exactly where the lower weight is negative, whatever the
-    activations (:func:`borrow`); the compiler adds the number of borrows of a column to its constant. Complementing
-    the sum rides in the adder's own lookup tables, a zero weight in the shifter's. Signs have one register
-    each, with no delay beside the products: codes come between activations, so no sum is under way when they change.
+    If the upper weight is negative the sum is complemented, and the lower product too unless its own weight is
+    negative. So the sum is one too low exactly where the lower weight is negative, whatever the activations.
+    Complementing the sum rides in the adder's own lookup tables, which an iCE40 has behind the carry.
+
+    With signs ``apart``, as an ECP5's tables are before the carry, both products are complemented where their own
+    weights are negative, in the tables that shift them (:attr:`~hw.systolic.config.EngineConfig.signs_apart`). There,
+    a complemented sum costs a table a bit.
+
+    A zero weight rides in the shifter's tables. Signs have one register each, with no delay beside the products: codes
+    come between activations, so no sum is under way when they change.
 
     Parameters
     ----------
@@ -83,6 +95,8 @@ class CellPair(wiring.Component):
         Width of an (unsigned) activation, 2 to 8 bits.
     alphabet : Alphabet
         The weights; their codes come from :func:`cell_codes`.
+    apart : bool
+        Every product has its own sign.
 
     Ports
     -----
@@ -101,13 +115,14 @@ class CellPair(wiring.Component):
     Two clocks from ``a0``/``a1`` to ``total``.
     """
 
-    def __init__(self, activation_bits: int, alphabet: Alphabet) -> None:
+    def __init__(self, activation_bits: int, alphabet: Alphabet, *, apart: bool = False) -> None:
         if not alphabet.shifts:
             raise ValueError(f"a shift-add cell has no alphabet {alphabet}")
         if not 1 <= activation_bits <= 8:
             raise ValueError(f"activation_bits must be 1..8, got {activation_bits}")
         self.activation_bits = activation_bits
         self.alphabet = alphabet
+        self.apart = apart
         self.total_width = sum_width(activation_bits, alphabet, rows=2)
         super().__init__(pair_ports(activation_bits, alphabet))
 
@@ -115,7 +130,7 @@ class CellPair(wiring.Component):
         """Return ``total`` for weight values ``(2,)`` and activations ``(n, 2)``, as int64 ``(n,)``."""
         weights = np.asarray(weights, np.int64)
         exact = np.asarray(activations, np.int64) @ weights
-        return np.asarray(exact - borrow(self.alphabet, weights[0], weights[1]))
+        return np.asarray(exact - borrow(self.alphabet, weights[0], weights[1], apart=self.apart))
 
     def cycles(self) -> int:
         """Return the latency from activations to ``total`` in clocks."""
@@ -124,23 +139,31 @@ class CellPair(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         width = product_bits(self.activation_bits, self.alphabet)
-        products = []
-        differ = Signal(reset_less=True)
-        negative = Signal(reset_less=True)
-        with m.If(self.capture):
-            m.d.sync += [differ.eq(self.code1[-1]), negative.eq(self.code0[-1])]
+        # The sign bits of the codes: of the sum and of the lower product, or of both products.
+        signs = [Signal(name=name, reset_less=True) for name in ("negative", "negative1" if self.apart else "differ")]
         codes = (self.code0, self.code1)
+        with m.If(self.capture):
+            m.d.sync += [sign.eq(code[-1]) for sign, code in zip(signs, codes, strict=True)]
+        products: list[Value] = []
         for i, a in enumerate((self.a0, self.a1)):
             product = Signal(width, name=f"product{i}", reset_less=True)
             shifted = self._shifter(m, i, codes[i][:-1], a)
-            m.d.sync += product.eq(shifted ^ differ.replicate(width) if i else shifted)
-            products.append(product)
+            if self._complements(i):
+                m.d.sync += product.eq(shifted ^ signs[i].replicate(width))
+                products.append(Cat(product, signs[i]).as_signed())
+            else:
+                m.d.sync += product.eq(shifted)
+                products.append(product)
         both = Signal(signed(self.total_width))
-        m.d.comb += both.eq(products[0] + Cat(products[1], differ).as_signed())
+        m.d.comb += both.eq(products[0] + products[1])
         total = Signal(signed(self.total_width), reset_less=True)
-        m.d.sync += total.eq(both ^ negative.replicate(self.total_width))
+        m.d.sync += total.eq(both if self.apart else both ^ signs[0].replicate(self.total_width))
         m.d.comb += self.total.eq(total)
         return m
+
+    def _complements(self, i: int) -> bool:
+        """Return whether product ``i`` is complemented where its sign bit is set."""
+        return self.apart or i == 1
 
     def _shifter(self, m: Module, i: int, magnitude: Value, a: Value) -> Value:
         """Return ``a << k`` or 0, ``product_bits`` wide, for the active weight."""
@@ -168,7 +191,7 @@ class CellPair(wiring.Component):
     def _spare_shifter(self, m: Module, i: int, magnitude: Value, a: Value) -> Value:
         """Return the same where shift 3 is the weight 0: no product bit takes more than two 4-input tables.
 
-        The lower cell's are complemented behind this, in the second table. It has one input less to choose with, so a
+        What is complemented is so behind this, in the second table. It has one input less to choose with, so a
         register beside the code says whether the shift is 2.
         """
         width = product_bits(self.activation_bits, self.alphabet)
@@ -177,7 +200,7 @@ class CellPair(wiring.Component):
         with m.If(self.capture):
             m.d.sync += code.eq(magnitude)
         m.d.comb += near.eq(Mux(code[0], a << 1, a))
-        if i == 0:
+        if not self._complements(i):
             m.d.comb += far.eq((a << 2) & ~code[0].replicate(width))
             return Mux(code[1], far, near)
         two = Signal(name=f"two{i}", reset_less=True)

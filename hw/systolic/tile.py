@@ -137,7 +137,7 @@ class Tile(wiring.Component):
         config, token = self.config, self.row_i
         sums: list[Value] = []
         for pair in range(config.tile_rows // 2):
-            cells = cell_pair(config.activation_bits, config.alphabet)
+            cells = cell_pair(config.activation_bits, config.alphabet, apart=config.signs_apart)
             m.submodules[f"cells_{pair}_{column}"] = cells
             upper, lower = token.lanes[2 * pair], token.lanes[2 * pair + 1]
             m.d.comb += [

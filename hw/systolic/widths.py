@@ -16,10 +16,10 @@ def signed_width(low: int, high: int) -> int:
 
 
 def sum_width(activation_bits: int, alphabet: Alphabet, rows: int) -> int:
-    """Width in bits of the sum of ``rows`` products, which may be one too low for every row pair.
+    """Width in bits of the sum of ``rows`` products, which may be one too low for every row.
 
     See :func:`~hw.systolic.processing_element.borrow`.
     """
     most = rows * ((1 << activation_bits) - 1)
-    borrows = rows // 2 if alphabet.shifts else 0
+    borrows = rows if alphabet.shifts else 0
     return signed_width(most * alphabet.values[0] - borrows, most * alphabet.values[-1])

@@ -19,6 +19,8 @@ Cells = Callable[[int, Alphabet], CellPair]
 def cell_pair_harness(activation_bits: int, alphabet: Alphabet, cells: Cells = CellPair) -> Harness:
     """Compare ``total`` with ``w0 * a0 + w1 * a1``, two clocks after the activations, and one less if ``w1 < 0``.
 
+    With signs apart it is one less for each negative weight.
+
     The prover captures any weights of the alphabet in any clock; activations may come in every clock but that one.
     ``activation_bits`` and ``alphabet`` are the cells' parameters, ``cells`` makes them.
     """
@@ -33,7 +35,7 @@ def cell_pair_harness(activation_bits: int, alphabet: Alphabet, cells: Cells = C
     for index in chosen:
         h.assume(index < len(values))
     pairs = np.array([[[u, v] for v in values] for u in values]).reshape(-1, 2).T
-    codes = cell_codes(alphabet, pairs).reshape(2, len(values), len(values))
+    codes = cell_codes(alphabet, pairs, apart=pair.apart).reshape(2, len(values), len(values))
     m.d.comb += [pair.a0.eq(a0), pair.a1.eq(a1), pair.capture.eq(capture)]
     for port, table in ((pair.code0, codes[0]), (pair.code1, codes[1])):
         with m.Switch(chosen[0]):
@@ -51,9 +53,10 @@ def cell_pair_harness(activation_bits: int, alphabet: Alphabet, cells: Cells = C
         m.d.sync += [held.eq(1), *(weight.eq(numbers[index]) for weight, index in zip(weights, chosen, strict=True))]
     width = len(pair.total) + 1
     wanted = Signal(signed(width))
-    m.d.comb += wanted.eq(weights[0] * a0 + weights[1] * a1 - (weights[1] < 0))
+    upper_too = weights[0] < 0 if pair.apart else Const(0)
+    m.d.comb += wanted.eq(weights[0] * a0 + weights[1] * a1 - (weights[1] < 0) - upper_too)
     h.claim(
-        "total = w0·a0 + w1·a1 - (w1 < 0)",
+        "total = w0·a0 + w1·a1 - (w1 < 0)" + " - (w0 < 0)" * pair.apart,
         ~h.past(held & ~capture, pair.cycles()) | (pair.total == h.past(wanted, pair.cycles())),
     )
 
@@ -66,7 +69,11 @@ def cell_pair_harness(activation_bits: int, alphabet: Alphabet, cells: Cells = C
             legal | _any(_shift_is(signals, alphabet, i, weight, k) for k in range(-1, alphabet.max_shift + 1)),
         )
     h.claim("the cells hold the first sign", legal | (signals["negative"] == (weights[0] < 0)))
-    h.claim("the cells hold whether signs differ", legal | (signals["differ"] == ((weights[0] < 0) ^ (weights[1] < 0))))
+    if pair.apart:
+        h.claim("the cells hold the second sign", legal | (signals["negative1"] == (weights[1] < 0)))
+    else:
+        differ = (weights[0] < 0) ^ (weights[1] < 0)
+        h.claim("the cells hold whether signs differ", legal | (signals["differ"] == differ))
     return h
 
 
@@ -82,7 +89,7 @@ def _shift_is(signals: dict[str, Signal], alphabet: Alphabet, i: int, weight: Va
     shift = signals[f"shift{i}"]
     one_of_two = (weight == 1 << k) | (weight == -(1 << k)) if k >= 0 else weight == 0
     if spare_code(alphabet):
-        two = signals["two1"] == (k == 2) if i else Const(1)
+        two = signals[f"two{i}"] == (k == 2) if f"two{i}" in signals else Const(1)
         return one_of_two & (shift == (3 if k < 0 else k)) & two
     some = signals.get(f"some{i}", Const(1)) if alphabet.has_zero else Const(1)
     return one_of_two & ((~some & (shift == 0)) if k < 0 else some & (shift == k))
@@ -96,15 +103,18 @@ ALPHABETS = (
 """Activation bits and alphabets of the cells that are proved."""
 
 
+def signs_apart(activation_bits: int, alphabet: Alphabet) -> CellPair:
+    """Return cells whose products have a sign each."""
+    return CellPair(activation_bits, alphabet, apart=True)
+
+
 def theorem(activation_bits: int, name: str, cells: Cells = CellPair) -> Theorem:
     """Return the theorem for cells of an alphabet."""
     alphabet = Alphabet.parse(name)
+    signs = ", signs apart," if cells is signs_apart else ""
     return Theorem(
-        f"two cells of {name} with {activation_bits}-bit activations equal two multiplications",
+        f"two cells of {name} with {activation_bits}-bit activations{signs} equal two multiplications",
         lambda: cell_pair_harness(activation_bits, alphabet, cells),
         Mode.INDUCTION,
         4,
     )
-
-
-THEOREMS = tuple(theorem(bits, name) for bits, name in ALPHABETS)

@@ -32,9 +32,10 @@ def engine(name: str) -> EngineConfig:
 
 
 def _theorems() -> dict[str, Theorem]:
-    found = {
-        f"cells {alphabet}, {bits} bits": cell_pair.theorem(bits, alphabet) for bits, alphabet in cell_pair.ALPHABETS
-    }
+    found = {}
+    for bits, alphabet in cell_pair.ALPHABETS:
+        found[f"cells {alphabet}, {bits} bits"] = cell_pair.theorem(bits, alphabet)
+        found[f"cells {alphabet}, {bits} bits, signs apart"] = cell_pair.theorem(bits, alphabet, cell_pair.signs_apart)
     for name in ENGINES:
         found[f"requantiser, {name}"] = requantizer.theorem(name, engine(name))
         found[f"port schedule, {name}"] = ports.schedule_theorem(name, engine(name))
@@ -68,6 +69,7 @@ QUICK = tuple(
         "accumulator", "accumulator of two columns", "accumulator of two image planes", "accumulator on the ECP5",
         "cells s3-2, 8 bits", "cells s3-3, 8 bits", "cells s3-3, 4 bits", "cells s3-4-max8, 4 bits",
         "cells dense-2, 8 bits", "cells dense-3, 4 bits",
+        "cells s3-3, 8 bits, signs apart", "cells s3-4-max8, 4 bits, signs apart", "cells dense-3, 4 bits, signs apart",
         "requantiser, digits on the UP5K", "requantiser, ResNet-8 with 4-bit activations on the UP5K",
         *(f"port schedule, {engine}" for engine in ENGINES), "port schedule, with max pooling",
         "memory, block RAM", "memory, data behind the address",

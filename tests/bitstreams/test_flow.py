@@ -63,6 +63,14 @@ def test_a_pair_of_cells_takes_two_tables_a_product_bit_and_no_more(bits, tables
     assert cells["SB_LUT4"] == tables
 
 
+@pytest.mark.parametrize(("bits", "tables", "carries"), [(4, 22, 4), (8, 38, 6)])
+def test_a_pair_of_cells_on_an_ecp5_needs_no_tables_for_signs(bits, tables, carries, tmp_path):
+    (tmp_path / "pair.il").write_text(rtlil.convert(CellPair(bits, Alphabet.s3(3), apart=True), name="pair"))
+    yosys(tmp_path, "read_rtlil pair.il; synth_ecp5 -nowidelut -top pair; tee -q -o cells.json stat -json")
+    cells = json.loads((tmp_path / "cells.json").read_text())["design"]["num_cells_by_type"]
+    assert (cells["LUT4"], cells["CCU2C"]) == (tables, carries)
+
+
 def test_a_board_without_room_says_what_is_missing_and_by_how_much():
     cells = {"design": {"num_cells_by_type": {"SB_LUT4": 6000, "SB_RAM40_4K": 31}}}
     with pytest.raises(ToolError, match=r"has 5280 lookup tables, the engine needs 6000 \(720 too many\)"):

@@ -134,8 +134,9 @@ class PlanInterpreter:
         addresses, outside = operands
         self.held = self.held if step.weights is None else step.weights
         assert self.held is not None
-        # Every second row's borrow, which the output's addend gives back.
-        missing = borrow(self.config.alphabet, self.held[::2], self.held[1::2]).sum(axis=0)
+        # The rows' borrows, which the output's addend gives back.
+        apart = self.config.signs_apart
+        missing = borrow(self.config.alphabet, self.held[::2], self.held[1::2], apart=apart).sum(axis=0)
         lanes = self.memory[np.where(outside, 0, addresses)]
         # Gates know no lowest bit of the border.
         lanes = np.where(outside[:, None], 0 if step.low else layer.border & ~1, lanes)

@@ -15,13 +15,13 @@ ALPHABETS = [Alphabet.s3(b) for b in (2, 3, 4, 5)] + [Alphabet.s3(4, 3)] + [Alph
 RIVALS = [Alphabet.integer(4), Alphabet.integer(8)]
 
 
-def run_cells(alphabet, bits, weights, activations):
+def run_cells(alphabet, bits, weights, activations, *, apart):
     """Return the pair's sums for the activations, one a clock."""
-    dut = cell_pair(bits, alphabet)
+    dut = cell_pair(bits, alphabet, apart=apart)
     got = []
 
     async def testbench(ctx):
-        codes = cell_codes(alphabet, np.array(weights))
+        codes = cell_codes(alphabet, np.array(weights), apart=apart)
         ctx.set(dut.code0, int(codes[0]))
         ctx.set(dut.code1, int(codes[1]))
         ctx.set(dut.capture, 1)
@@ -37,13 +37,14 @@ def run_cells(alphabet, bits, weights, activations):
     return dut, got[dut.cycles() - 1 : dut.cycles() - 1 + len(activations)]
 
 
+@pytest.mark.parametrize("apart", [False, True])
 @pytest.mark.parametrize("alphabet", ALPHABETS + RIVALS, ids=str)
-def test_a_pair_of_cells_equals_multiplication_for_all_weights(alphabet):
+def test_a_pair_of_cells_equals_multiplication_for_all_weights(alphabet, apart):
     values = alphabet.values if alphabet.bits < 4 else alphabet.values[:: max(1, len(alphabet.values) // 7)]
     activations = np.array([(0, 0), (255, 255), (255, 0), (0, 255), (1, 2), (170, 85)])
     for w0 in values:
         for w1 in values:
-            dut, got = run_cells(alphabet, 8, (w0, w1), activations)
+            dut, got = run_cells(alphabet, 8, (w0, w1), activations, apart=apart)
             assert got == dut.model(np.array([w0, w1]), activations).tolist(), (w0, w1)
 
 
@@ -55,13 +56,15 @@ def test_a_pair_of_cells_equals_multiplication_at_every_width(data):
     weights = data.draw(st.tuples(*[st.sampled_from(alphabet.values)] * 2))
     one = st.integers(0, (1 << bits) - 1)
     activations = data.draw(st.lists(st.tuples(one, one), min_size=1, max_size=8))
-    dut, got = run_cells(alphabet, bits, weights, activations)
+    dut, got = run_cells(alphabet, bits, weights, activations, apart=data.draw(st.booleans()))
     assert got == dut.model(np.array(weights), np.array(activations)).tolist()
 
 
 def test_the_borrow_is_where_the_sum_is_one_too_low():
     upper, lower = np.array([1, 1, -1, -1, -1, 0, 0]), np.array([1, -1, 1, -1, 0, -1, 0])
-    assert borrow(Alphabet.s3(3), upper, lower).tolist() == [0, 1, 0, 1, 0, 1, 0]
+    assert borrow(Alphabet.s3(3), upper, lower, apart=False).tolist() == [0, 1, 0, 1, 0, 1, 0]
+    assert borrow(Alphabet.s3(3), upper, lower, apart=True).tolist() == [0, 1, 1, 2, 1, 1, 0]
+    assert borrow(Alphabet.integer(4), upper, lower, apart=True).tolist() == [0] * 7
 
 
 def test_the_sum_width_holds_the_extremes_and_no_bit_more():

@@ -17,6 +17,7 @@ from hw.systolic.program import (
     Opcode,
     alphabet_number,
     closing_word,
+    code_number,
     constant_layout,
     constant_words,
     encode,
@@ -101,7 +102,7 @@ class Assembler:
             rows=config.rows,
             cols=config.cols,
             activation_bits=config.activation_bits,
-            code_bits=config.alphabet.bits,
+            code_bits=code_number(config),
             alphabet=alphabet_number(config.alphabet),
             words=words,
         )
@@ -223,7 +224,7 @@ def weight_words(weights: np.ndarray, config: EngineConfig) -> list[int]:
 
     Lane ``r`` of word ``n`` has the :func:`cell_codes` of row ``r`` and the columns from ``n * lane_codes`` on.
     """
-    codes = cell_codes(config.alphabet, np.asarray(weights, np.int32))
+    codes = cell_codes(config.alphabet, np.asarray(weights, np.int32), apart=config.signs_apart)
     places = config.code_pitch * np.arange(config.lane_codes, dtype=np.uint8)
     lanes = (codes.reshape(config.rows, -1, config.lane_codes) << places).sum(axis=2, dtype=np.uint8).T
     bits = (lanes[:, :, None] >> np.arange(config.activation_bits, dtype=np.uint8)) & 1

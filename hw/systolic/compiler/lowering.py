@@ -48,7 +48,7 @@ class Lowering:
         if isinstance(residual, ImageLayout | PhaseLayout):
             what = "the image itself" if isinstance(residual, ImageLayout) else "one phase of a map"
             raise CompileError(f"layer {name!r} adds {what}; the engine adds stored maps only")
-        sums = tiling.join_sums(tiling.column_sums(passes, columns, config.alphabet) for columns, passes in tiles)
+        sums = tiling.join_sums(tiling.column_sums(passes, columns, config) for columns, passes in tiles)
         sums = _spread(sums, output_tensor.channels)
         formula = output_formula(
             name,

@@ -124,7 +124,7 @@ def identity_tile(
 
 
 def column_sums(
-    passes: Iterable[PassPlan], columns: list[int | None], alphabet: Alphabet
+    passes: Iterable[PassPlan], columns: list[int | None], config: EngineConfig
 ) -> dict[int, tuple[int, int, int]]:
     """Return (positive, negative, borrows) for every output channel of a tile."""
     passes = list(passes)
@@ -133,7 +133,8 @@ def column_sums(
     positive = np.where(stack > 0, stack, 0).sum(axis=(0, 1))
     negative = np.where(stack < 0, stack, 0).sum(axis=(0, 1))
     every, scale = np.array([p.weights for p in passes]), np.array([p.scale for p in passes])
-    borrows = (borrow(alphabet, every[:, ::2], every[:, 1::2]).sum(axis=1) * scale[:, None]).sum(axis=0)
+    missing = borrow(config.alphabet, every[:, ::2], every[:, 1::2], apart=config.signs_apart)
+    borrows = (missing.sum(axis=1) * scale[:, None]).sum(axis=0)
     return {
         out: (int(positive[c]), int(negative[c]), int(borrows[c])) for c, out in enumerate(columns) if out is not None
     }

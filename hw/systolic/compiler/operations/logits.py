@@ -21,7 +21,7 @@ def lower(lowering: Lowering, node: Logits) -> list[LayerPlan]:
         (columns, tiling.window_passes(weight, columns, source, (0, 0), config))
         for columns in tiling.logit_tiles(weight.shape[0], config)
     ]
-    sums = tiling.join_sums(tiling.column_sums(passes, columns, config.alphabet) for columns, passes in tiles)
+    sums = tiling.join_sums(tiling.column_sums(passes, columns, config) for columns, passes in tiles)
     formula = logit_formula(np.asarray(node.bias, np.int64), sums, source.tensor)
     lowering.check_formula(node.name, formula)
     plan = LayerPlan(
