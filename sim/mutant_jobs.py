@@ -9,7 +9,7 @@ import numpy as np
 
 from hw.systolic.compiler import CompiledNetwork
 from hw.systolic.config import EngineConfig
-from hw.systolic.program import VERSION, Opcode, alphabet_number, closing_word, encode
+from hw.systolic.program import VERSION, Opcode, alphabet_number, closing_word, code_number, encode
 from sim.mutants import Job
 
 IMAGE_CLOCKS = 8
@@ -71,7 +71,7 @@ def refused_jobs(config: EngineConfig) -> list[tuple[Job, int]]:
         "rows": config.rows,
         "cols": config.cols,
         "activation_bits": config.activation_bits,
-        "code_bits": config.alphabet.bits,
+        "code_bits": code_number(config),
         "alphabet": alphabet_number(config.alphabet),
         "words": 1,
     }
@@ -93,20 +93,11 @@ def refused_jobs(config: EngineConfig) -> list[tuple[Job, int]]:
             wrong = {**header, name: header[name] ^ 1 << bit}
             job(f"{name} bit {bit}", [*encode(Opcode.HEADER, config, **wrong), *image], 1 if name == "version" else 2)
     closed = [*good, closing_word(good, config)]
-    for bit in range(config.activation_bits):
+    for bit in range(config.word_bits):
         job(f"checksum bit {bit}", [*closed[:-1], closed[-1] ^ 1 << bit], 4)
-    # One of both sums is wrong, in one bit only.
-    a, lanes_of = config.activation_bits, config.rows
-    for bit in range(a):
-        for name, before, after in (("first", -(1 << bit), 2 << bit), ("second", 1 << bit, -(1 << bit))):
-            places = a * (lanes_of - 2), a * (lanes_of - 1)
-            word = 0
-            for place, change in zip(places, (before, after), strict=True):
-                word |= ((closed[-1] >> place) + change & (1 << a) - 1) << place
-            job(f"{name} sum, bit {bit}", [*closed[:-1], word], 4)
-    job("checksum, two lanes exchanged", [*closed[:-2], closed[-1], closed[-2]], 4)
-    unknown = range(len(Opcode) if config.circular else Opcode.VIEW, 16)
-    for opcode in unknown:
+    job("checksum, two words exchanged", [*closed[:-2], closed[-1], closed[-2]], 4)
+    # Before an image there are constants only.
+    for opcode in sorted(set(range(16)) - {Opcode.CONSTANTS, Opcode.INPUT}):
         job(f"opcode {opcode}", [*good[: -len(image)], opcode, 0], 3)
     for opcode in range(Opcode.HEADER + 1, len(Opcode)):
         job(f"opcode {opcode} before the header", [opcode, 0, *good], 3)
@@ -121,7 +112,7 @@ def endless_constants(config: EngineConfig) -> Job:
     """Return a program with a count of 0 constants, which never gets to its image."""
     words = encode(
         Opcode.HEADER, config, version=VERSION, rows=config.rows, cols=config.cols,
-        activation_bits=config.activation_bits, code_bits=config.alphabet.bits,
+        activation_bits=config.activation_bits, code_bits=code_number(config),
         alphabet=alphabet_number(config.alphabet), words=1,
     )  # fmt: skip
     words += [*encode(Opcode.CONSTANTS, config, count=0, table=0), 0, 0]

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from amaranth import Module, Signal
-from amaranth.lib import wiring
+from amaranth.lib import crc, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.systolic.config import EngineConfig
+from hw.systolic.program import CHECKSUM
 
 
 class LoadChecksum(wiring.Component):
-    """Fletcher's checksum of the lanes of a program, see :func:`~hw.systolic.program.closing_word`.
+    """CRC-16 of the lanes of a program, see :func:`~hw.systolic.program.closing_word`.
 
     Parameters
     ----------
     config : EngineConfig
-        Shape of the engine; both sums have ``activation_bits`` bits.
+        Shape of the engine; a lane has ``activation_bits`` bits.
 
     Ports
     -----
     restart : in; a new program begins, if lanes follow
     valid, lane : in; a lane of the program
-    intact : out; both sums were zero behind the last lane, as they are behind a whole program; also before any
+    intact : out; the CRC was zero behind the last lane, as it is behind a whole program; also before any
 
     Latency
     -------
@@ -38,21 +39,19 @@ class LoadChecksum(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        first = Signal(self.config.activation_bits)
-        second = Signal(self.config.activation_bits)
+        m.submodules.crc = processor = crc.Processor(CHECKSUM(self.config.activation_bits))
+        m.d.comb += [
+            processor.start.eq(self.restart),
+            processor.data.eq(self.lane),
+            processor.valid.eq(self.valid),
+        ]
+        # Judged only behind a lane: an engine that starts its program again has the one that arrived last.
         intact = Signal(init=1)
         late = Signal()
-        # The second sum takes the first one a clock later, so that two adders do not follow one another.
-        # Judged only behind a lane: an engine that starts its program again has the one that arrived last.
-        later = Signal()
-        m.d.sync += [late.eq(self.valid), later.eq(late)]
-        with m.If(later):
-            m.d.sync += intact.eq((first == 0) & (second == 0))
+        m.d.sync += late.eq(self.valid)
         with m.If(late):
-            m.d.sync += second.eq(second + first)
-        with m.If(self.valid):
-            m.d.sync += first.eq(first + self.lane)
+            m.d.sync += intact.eq(processor.crc == 0)
         with m.If(self.restart):
-            m.d.sync += [first.eq(0), second.eq(0), late.eq(0), later.eq(0)]
+            m.d.sync += late.eq(0)
         m.d.comb += self.intact.eq(intact)
         return m

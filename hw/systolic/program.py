@@ -1,6 +1,6 @@
 """The layer program: a linear stream of instructions, constants and weights in main memory.
 
-Version 7. Every instruction is 64 bits, stored in ``ceil(64 / word_bits)`` consecutive memory words, least
+Version 8. Every instruction is 64 bits, stored in ``ceil(64 / word_bits)`` consecutive memory words, least
 significant word first; the opcode is in the lowest four bits. ``docs/program.md`` describes the format.
 """
 
@@ -11,15 +11,20 @@ import functools
 from collections.abc import Mapping, Sequence
 
 from amaranth.lib import data
+from amaranth.lib.crc import catalog
 
 from hw.graph import Alphabet
 from hw.systolic.config import EngineConfig
 
-VERSION = 7
+VERSION = 8
 """Version of the program format; an engine refuses any other."""
 
 INSTRUCTION_BITS = 64
 """Size of an instruction, and the most an output constant may take."""
+
+CHECKSUM = catalog.CRC16_CMS
+"""The CRC of a program's lanes, highest bit first. Frames of the link have another polynomial: what one does not find,
+the other does."""
 
 MOST_WORDS = (1 << 16) - 1
 """Memory words of a program, at most."""
@@ -57,7 +62,8 @@ HEADER = data.StructLayout(
 )
 """Says what the program was compiled for. An engine of another shape or version stops with an error.
 
-``alphabet`` is :func:`alphabet_number`, ``words`` the program's length, its checksum (:func:`closing_word`) included.
+``code_bits`` is :func:`code_number`, ``alphabet`` :func:`alphabet_number`, ``words`` the program's length, its checksum
+(:func:`closing_word`) included.
 """
 
 CONSTANTS = data.StructLayout({"opcode": 4, "count": 16, "table": 1})
@@ -208,24 +214,57 @@ def alphabet_number(alphabet: Alphabet) -> int:
     return kind << 4 | alphabet.max_shift
 
 
-def closing_word(words: Sequence[int], config: EngineConfig) -> int:
-    """Return the last word of a program, which brings both sums of its checksum to zero.
+def code_number(config: EngineConfig) -> int:
+    """Return a header's number of the weights' codes: their bits, and 7 more where signs are apart."""
+    return config.alphabet.bits + 7 * config.signs_apart
 
-    The lanes of all words in turn are added up, and so are the sums (Fletcher's checksum), both in ``activation_bits``
-    bits. It finds a changed lane, two that were exchanged, and a missing end.
+
+def closing_word(words: Sequence[int], config: EngineConfig) -> int:
+    """Return the last word of a program, which brings the CRC-16 of all lanes (:data:`CHECKSUM`) to zero.
+
+    It finds any change within 16 neighbouring bits, and any other, two exchanged words or a missing end among them,
+    but for one in 65,536.
     """
-    a, lanes = config.activation_bits, config.rows
-    first = second = 0
-    for word in words:
-        for lane in range(lanes):
-            first += word >> (a * lane)
-            second += first
-    for _ in range(lanes - 2):
-        second += first
-    before = -(second + first)
-    after = -(first + before)
-    mask = (1 << a) - 1
-    return ((before & mask) | (after & mask) << a) << a * (lanes - 2)
+    a, rows = config.activation_bits, config.rows
+    # The CRC itself is in as many of the highest lanes as it takes, behind zeros.
+    last = -(-CHECKSUM.crc_width // a)
+    register = _crc(words, config, CHECKSUM.initial_crc)
+    register = _crc_of_lanes([0] * (rows - last), a, register)
+    for _ in range(last * a - CHECKSUM.crc_width):
+        register = _crc_step(register, 0)
+    lanes = [register >> a * i & (1 << a) - 1 for i in reversed(range(last))]
+    return sum(lane << a * (rows - last + i) for i, lane in enumerate(lanes))
+
+
+def _crc_step(register: int, bit: int) -> int:
+    """Return the CRC's register behind one more bit."""
+    carry = (register >> CHECKSUM.crc_width - 1) ^ bit
+    return (register << 1 & (1 << CHECKSUM.crc_width) - 1) ^ (CHECKSUM.polynomial if carry else 0)
+
+
+@functools.cache
+def _crc_table(lane_bits: int) -> tuple[int, ...]:
+    """Return what a lane of each value adds to the CRC's register."""
+    table = []
+    for lane in range(1 << lane_bits):
+        register = 0
+        for i in reversed(range(lane_bits)):
+            register = _crc_step(register, lane >> i & 1)
+        table.append(register)
+    return tuple(table)
+
+
+def _crc_of_lanes(lanes: Sequence[int], lane_bits: int, register: int) -> int:
+    """Return the CRC's register behind more lanes."""
+    table, mask, rest = _crc_table(lane_bits), (1 << CHECKSUM.crc_width) - 1, CHECKSUM.crc_width - lane_bits
+    for lane in lanes:
+        register = (register << lane_bits & mask) ^ table[register >> rest ^ lane]
+    return register
+
+
+def _crc(words: Sequence[int], config: EngineConfig, register: int) -> int:
+    """Return the CRC's register behind more words, the lowest lane of each first."""
+    return _crc_of_lanes(lanes(words, config), config.activation_bits, register)
 
 
 def instruction_words(config: EngineConfig) -> int:

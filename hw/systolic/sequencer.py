@@ -241,7 +241,14 @@ class Sequencer(wiring.Component):
         filled = Cat(buffer, self.fetched)[config.word_bits :]
         comes = filled[:4]
         # A program whose head is damaged must not get past the check.
-        known = Cat(comes == number for number in Opcode if number not in absent).any()
+        # Between images there are others than during one: no program runs in circles without an image.
+        outside = {Opcode.CONSTANTS, Opcode.INPUT}
+        inside = set(Opcode) - outside - absent - {Opcode.HEADER}
+        known = Mux(
+            busy,
+            Cat(comes == number for number in sorted(inside)).any(),
+            Cat(comes == number for number in sorted(outside)).any(),
+        )
         legal = Mux(checked, known, comes == Opcode.HEADER)
 
         def go_on(state: str) -> None:

@@ -21,7 +21,7 @@ from hw.bus import FrameLink, HostLink
 from hw.bus.frame_types import Frame, LinkError
 from hw.systolic.compiler import compile_network
 from hw.systolic.header_check import Error
-from hw.systolic.program import COORDINATE_BITS, Opcode, closing_word, encode, instruction_words
+from hw.systolic.program import COORDINATE_BITS, RESULT, Opcode, closing_word, encode, instruction_words
 from sim.runner import pack_memory
 from tests.hostile.linked_engine import LinkedEngine, tiny_network
 from tests.strategies import random_images
@@ -186,6 +186,14 @@ def test_a_program_that_arrives_damaged_or_not_at_all_is_not_run(small):
     run(dut, body)
 
 
+def decoded(compiled, at, layout):
+    """Return the fields of the instruction at a word."""
+    config = compiled.config
+    parts = compiled.program.words[at : at + instruction_words(config)]
+    bits = sum(word << config.word_bits * i for i, word in enumerate(parts))
+    return {name: bits >> field.offset & (1 << field.width) - 1 for name, field in layout if name != "opcode"}
+
+
 def test_a_program_without_an_end_is_stopped_and_the_host_told():
     network, compiled = tiny_network()
     config = compiled.config
@@ -210,6 +218,60 @@ def test_a_program_without_an_end_is_stopped_and_the_host_told():
         check(await line.ask(Frame.INFER, 4, image), Frame.INFER)
 
     run(LinkedEngine(config), body)
+
+
+def edited(compiled, at, opcode, **fields):
+    """Return the payload of a program with another instruction at a word, and a good checksum."""
+    words, config = list(compiled.program.words), compiled.config
+    words[at : at + instruction_words(config)] = encode(opcode, config, **fields)
+    words[-1] = closing_word(words[:-1], config)
+    program = replace(compiled.program, words=words)
+    return load_payload(bytes(8), compiled.network.classes, replace(compiled, program=program).pack_program())
+
+
+def places(compiled, opcode):
+    """Return the words at which an instruction begins, none of those before the image's."""
+    words, config = compiled.program.words, compiled.config
+    size = instruction_words(config)
+    begin = next(i for i in range(size, len(words)) if words[i] & 15 == Opcode.INPUT)
+    return [i for i in range(begin, len(words) - size, 1) if words[i] & 15 == opcode]
+
+
+def test_a_program_that_makes_fewer_logits_than_it_announces_is_told_and_the_link_goes_on():
+    network, compiled = tiny_network()
+    image = compiled.pack_image(random_images(network, 1, 1)[0])
+    config = compiled.config
+    ((at, fields),) = [
+        (at, fields)
+        for at in places(compiled, Opcode.RESULT)
+        if (fields := decoded(compiled, at, RESULT))["classes"] == network.classes
+    ]
+    more = edited(compiled, at, Opcode.RESULT, **{**fields, "classes": (1 << config.class_bits) - 1})
+
+    async def body(line):
+        check(await line.ask(Frame.LOAD, 1, more), Frame.LOAD)
+        await line.send(request(Frame.INFER, 2, image))
+        message = await line.answer()
+        assert message.payload == bytes([8 | message.payload[0] & 16, LinkError.ENGINE])
+        check(await line.ask(Frame.LOAD, 3, load_of(network, compiled)), Frame.LOAD)
+        check(await line.ask(Frame.INFER, 4, image), Frame.INFER)
+
+    run(LinkedEngine(config), body)
+
+
+@pytest.mark.parametrize("opcode", [Opcode.LOOP, Opcode.END])
+def test_a_program_that_runs_in_circles_without_an_image_is_stopped(opcode):
+    network, compiled = tiny_network()
+    at = places(compiled, Opcode.INPUT)[0]
+    fields = {"count": (1 << COORDINATE_BITS) - 1} if opcode is Opcode.LOOP else {}
+    circles = edited(compiled, at, opcode, target=at, **fields)
+
+    async def body(line):
+        message = await line.ask(Frame.LOAD, 1, circles)
+        assert message.payload == bytes([Error.OPCODE.value | 8 | message.payload[0] & 16, LinkError.ENGINE])
+        check(await line.ask(Frame.LOAD, 2, load_of(network, compiled)), Frame.LOAD)
+
+    run(LinkedEngine(compiled.config), body)
 
 
 @pytest.mark.parametrize("opcode", [Opcode.STRIP, Opcode.LOOP])

@@ -8,6 +8,7 @@ from hw.systolic.accumulator import Accumulator
 from hw.systolic.image_loader import ImageLoader
 from hw.systolic.load_checksum import LoadChecksum
 from hw.systolic.program import TWO_PLANES, Opcode, closing_word, encode
+from hw.systolic.program import lanes as lanes_of
 from hw.systolic.requantizer import Requantizer
 from hw.systolic.stream_register import StreamRegister
 from tests.systolic.support import make_config, simulate
@@ -273,20 +274,25 @@ def test_a_wrong_configuration_says_what_is_wrong(changes, message):
         make_config(**changes)
 
 
-def test_the_checksum_finds_a_changed_lane_exchanged_lanes_and_a_missing_end():
-    config = make_config()
-    rng = np.random.default_rng(0)
-    words = [int(w) for w in rng.integers(0, 2**63, 20)]
-    lanes = [word >> 8 * lane & 255 for word in [*words, closing_word(words, config)] for lane in range(config.rows)]
-    changed, exchanged = list(lanes), list(lanes)
-    changed[33] ^= 16
-    exchanged[40], exchanged[41] = exchanged[41], exchanged[40]
-    assert lanes[40] != lanes[41]
+@pytest.mark.parametrize(("bits", "rows"), [(2, 16), (3, 16), (4, 16), (5, 8), (6, 8), (7, 8), (8, 8), (8, 4)])
+def test_the_checksum_finds_a_changed_lane_exchanged_lanes_exchanged_words_and_a_missing_end(bits, rows):
+    config = make_config(activation_bits=bits, rows=rows, cols=4, tile_cols=2, alphabet=Alphabet.s3(2))
+    rng = np.random.default_rng(bits)
+    words = [int(w) & (1 << config.word_bits) - 1 for w in rng.integers(0, 2**63, 20)]
+    lanes = lanes_of([*words, closing_word(words, config)], config)
+    changed, exchanged = bytearray(lanes), bytearray(lanes)
+    changed[33] ^= 2
+    other = next(i for i in range(41, 60) if lanes[i] != lanes[40])
+    exchanged[40], exchanged[other] = exchanged[other], exchanged[40]
+    words[3], words[11] = words[11], words[3]
+    moved = lanes_of(
+        [*words, closing_word([*words[:3], words[11], *words[4:11], words[3], *words[12:]], config)], config
+    )
     dut = LoadChecksum(config)
     seen = []
 
     async def testbench(ctx):
-        for program in (lanes, changed, exchanged, lanes[:-8], [], lanes):
+        for program in (lanes, changed, exchanged, moved, lanes[:-rows], [], lanes):
             ctx.set(dut.restart, 1)
             await ctx.tick()
             ctx.set(dut.restart, 0)
@@ -302,4 +308,4 @@ def test_the_checksum_finds_a_changed_lane_exchanged_lanes_and_a_missing_end():
 
     simulate(dut, testbench)
     # No program at all: what arrived last is still there, and still damaged.
-    assert seen == [1, 0, 0, 0, 0, 1]
+    assert seen == [1, 0, 0, 0, 0, 0, 1]
