@@ -140,7 +140,7 @@ def measure_extremes(network: Network, config: EngineConfig) -> Iterator[Extreme
 
 def predicted_ends(passes: Sequence[PassPlan], config: EngineConfig, largest: int) -> np.ndarray:
     """Return the compiler's largest and smallest sum of every column, int64 (2, cols)."""
-    every = tiling.column_sums(passes, list(range(config.cols)), config.alphabet)
+    every = tiling.column_sums(passes, list(range(config.cols)), config)
     sums = tiling.join_sums([every])
     return np.stack(sums.ends(largest)[::-1])
 
