@@ -239,7 +239,7 @@ def closing_word(words: Sequence[int], config: EngineConfig) -> int:
 def _crc_step(register: int, bit: int) -> int:
     """Return the CRC's register behind one more bit."""
     carry = (register >> CHECKSUM.crc_width - 1) ^ bit
-    moved = register << 1 & (1 << CHECKSUM.crc_width) - 1
+    moved: int = register << 1 & (1 << CHECKSUM.crc_width) - 1
     return moved ^ int(CHECKSUM.polynomial) if carry else moved
 
 
