@@ -80,6 +80,7 @@ class Converter:
 
     def run(self) -> fx.GraphModule:
         """Return the converted graph."""
+        device = next((p.device for p in self.graph.parameters()), None)
         nodes = list(self.graph.graph.nodes)
         output = nodes[-1]
         result = self.result = output.args[0]
@@ -102,6 +103,8 @@ class Converter:
         self.graph.graph.lint()
         self.graph.recompile()
         self.graph.delete_all_unused_submodules()
+        if device is not None:
+            self.graph.to(device)
         return self.graph
 
     def _node(self, node: fx.Node) -> None:

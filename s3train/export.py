@@ -92,7 +92,7 @@ class _Exporter:
             case ShiftLogits():
                 alphabet = _alphabet(node.name, module.layer)
                 weight = _array(integer_weight(node.name, module.layer)).reshape(-1, *source.shape)
-                bias = module.bias_integer().numpy()
+                bias = _array(module.bias_integer())
                 self.nodes.append(
                     Logits(node.name, source.name, weight.astype(np.int32), alphabet, bias, source.exponent)
                 )

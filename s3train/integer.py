@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,11 +29,14 @@ class IntegerModel:
 
     Notes
     -----
-    torch has no integer convolution on the CPU, so windows are unfolded and multiplied as int64 matrices.
+    torch has no integer convolution, so windows are unfolded and multiplied as int64 matrices; on a GPU it has not even
+    these, so a model there is copied to the CPU.
     """
 
     def __init__(self, model: fx.GraphModule, image: TensorFormat) -> None:
-        self.model = model.eval()
+        model = model.eval()
+        away = any(value.device.type != "cpu" for value in model.state_dict().values())
+        self.model = model = copy.deepcopy(model).cpu() if away else model
         self.image = image
         self.layers: dict[str, Any] = {}
         for name, module in model.named_children():
@@ -185,5 +189,5 @@ def predictions(logits: Mapping[str, Tensor] | Tensor) -> Tensor:
     """Return the class of every image; the lowest index wins ties."""
     values = logits if isinstance(logits, Tensor) else list(logits.values())[-1]
     best = values.amax(dim=1, keepdim=True)
-    index = torch.arange(values.shape[1]).expand_as(values)
+    index = torch.arange(values.shape[1], device=values.device).expand_as(values)
     return torch.where(values == best, index, values.shape[1]).amin(dim=1)

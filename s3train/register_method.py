@@ -29,4 +29,4 @@ def register_weight_method(layer: nn.Module, method: str, bits: int, **options: 
         parametrization = make_method(method, bits, **options)
     except ValueError as error:
         raise UnsupportedModelError(str(error)) from error
-    parametrize.register_parametrization(layer, "weight", parametrization)
+    parametrize.register_parametrization(layer, "weight", parametrization.to(layer.weight.device))

@@ -33,7 +33,7 @@ class Watch:
             size = weight.abs()
             row = {
                 "zeros": float((size == 0).float().mean()),
-                "sign_flips": float((_signs(layer) != self.start[name]).float().mean()),
+                "sign_flips": float((_signs(layer) != self.start[name].to(weight.device)).float().mean()),
             }
             for k in range(int(size.max().clamp_min(1).log2().floor()) + 1):
                 row[f"shift_{k}"] = float(((size >= 2**k) & (size < 2 ** (k + 1))).float().mean())

@@ -138,12 +138,13 @@ class ShiftBalance(Operation):
         # K - S is the same in all channels, and so is S.
         s = torch.full_like(e1, max(0, -int(e1.min()), -e2))
         zero = torch.zeros_like(s)
-        return graph.Rescale(*(v.numpy() for v in (zero, zero, s, e1 + s, e2 + s, (1 << s) >> 1)))
+        return graph.Rescale(*(v.cpu().numpy() for v in (zero, zero, s, e1 + s, e2 + s, (1 << s) >> 1)))
 
     def integers(self, inputs: Sequence[Tensor], formats: Sequence[TensorFormat]) -> Tensor:
         """Return the balanced map of stored numbers."""
         sign, (trunk, attention) = self.factor()[0], formats
-        s, p, k, b = (torch.from_numpy(getattr(self.rescale(formats), f)).view(1, -1, 1, 1) for f in "spkb")
+        device, rescale = inputs[0].device, self.rescale(formats)
+        s, p, k, b = (torch.from_numpy(getattr(rescale, f)).to(device).view(1, -1, 1, 1) for f in "spkb")
         acc = sign.view(1, -1, 1, 1) * (inputs[1] - attention.zero_point)
         total = (acc << p) + ((inputs[0] - trunk.zero_point) << k) + b
         return ((total >> s) + self.quantizer.format.zero_point).clamp(0, self.quantizer.format.maximum)
@@ -152,5 +153,5 @@ class ShiftBalance(Operation):
         """Return the operation of the integer network."""
         trunk, attention = sources
         formats = [TensorFormat(t.bits, t.zero_point, t.exponent) for t in sources]
-        sign = self.factor()[0].numpy().astype("int8")
+        sign = self.factor()[0].cpu().numpy().astype("int8")
         return graph.Balance(name, attention.name, trunk.name, output, sign, self.rescale(formats))

@@ -48,7 +48,7 @@ def round_factor(m: Tensor, *, terms: int = 2, low: int = -16, high: int = 8) ->
     low, high : int
         Range of ``e``; outside of it the factor is ``2^low`` or ``2^high``.
     """
-    table = torch.tensor(_TWO_TERMS if terms == 2 else _ONE_TERM, dtype=torch.float64)
+    table = torch.tensor(_TWO_TERMS if terms == 2 else _ONE_TERM, dtype=torch.float64, device=m.device)
     m = m.detach().double()
     sign = torch.where(m >= 0, 1, -1)
     size = m.abs()

@@ -66,4 +66,4 @@ class TanhTable(Operation):
 
     def node(self, name: str, sources: Sequence[graph.Tensor], output: str) -> graph.Node:
         """Return the operation of the integer network."""
-        return graph.Table(name, sources[0].name, output, self.table.numpy().astype("uint8"))
+        return graph.Table(name, sources[0].name, output, self.table.cpu().numpy().astype("uint8"))

@@ -73,7 +73,7 @@ class DenseShift(WeightMethod):
     def right_inverse(self, weight: Tensor) -> Tensor:
         """Return initial latents for a float weight: at random, or such that the result is near ``weight``."""
         if self.from_weights:
-            levels = torch.tensor([2.0**k for k in range(self.shifts + 1)], dtype=weight.dtype)
+            levels = weight.new_tensor([2.0**k for k in range(self.shifts + 1)])
             scaled = scaled_to_levels(weight, levels)
             return torch.stack([self.std * scaled, *level_latents(scaled.abs(), self.shifts, self.std)])
         latents = torch.randn((1 + self.shifts, *weight.shape), dtype=weight.dtype) * self.std

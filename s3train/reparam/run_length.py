@@ -8,7 +8,7 @@ from torch import Tensor
 
 def run_length(latents: Tensor) -> Tensor:
     """Return ``P_T`` of ``P_0 = 0, P_t = H(w_t)·(P_{t-1} + 1)`` for latents (T, ...): the run that ends at the last."""
-    run = torch.zeros_like(latents[0]) if len(latents) else torch.zeros(latents.shape[1:], dtype=latents.dtype)
+    run = torch.zeros_like(latents[0]) if len(latents) else latents.new_zeros(latents.shape[1:])
     for latent in latents:
         run = (run + 1).mul_(latent > 0)
     return run

@@ -117,7 +117,7 @@ class S3(WeightMethod):
         """Return initial latents for a float weight: at random, or such that the result is near ``weight``."""
         std = self.std or math.sqrt(2.0 / weight[:, 0].numel())
         if self.from_weights:
-            levels = torch.tensor([0.0] + [2.0**k for k in range(self.shifts + 1)], dtype=weight.dtype)
+            levels = weight.new_tensor([0.0] + [2.0**k for k in range(self.shifts + 1)])
             scaled = scaled_to_levels(weight, levels)
             size = scaled.abs()
             return torch.stack([std * scaled, std * (size - 0.5), *level_latents(size, self.shifts, std)])

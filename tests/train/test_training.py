@@ -185,3 +185,41 @@ def test_method_s3_has_tied_latents_where_the_recipe_says_so(activation_bits):
 def test_an_unknown_recipe_is_refused():
     with pytest.raises(ValueError, match="recipe 'magic' is unknown, supported are default, random, paper"):
         choose_recipe("digits", name="magic")
+
+
+@pytest.mark.parametrize(("bits", "activation_bits"), [(3, 8), (5, 32)])
+def test_mixed_precision_leaves_the_latents_and_the_weights_of_s3_alone(tmp_path, monkeypatch, bits, activation_bits):
+    weights, read = [], set()
+    forward, convolve = S3.forward, nn.Conv2d._conv_forward
+
+    def watched(self, latents):
+        weights.append((latents.dtype, forward(self, latents).detach().clone()))
+        return forward(self, latents)
+
+    def convolving(self, x, weight, bias):
+        y = convolve(self, x, weight, bias)
+        if self.training:
+            read.add((weight.dtype, y.dtype))
+            assert torch.equal(weight.bfloat16().float(), weight)
+        return y
+
+    monkeypatch.setattr(S3, "forward", watched)
+    monkeypatch.setattr(nn.Conv2d, "_conv_forward", convolving)
+    recipe = choose_recipe("digits", epochs=1, precision="bf16-mixed")
+    options = {"bits": bits, "activation_bits": activation_bits, "recipe": recipe, "progress": False}
+    out = tmp_path / "run"
+    train("small_resnet", "digits", out=out, data_folder=tmp_path, **options)
+    # Layers compute in bfloat16, or this test would say nothing.
+    assert read == {(torch.float32, torch.bfloat16)}
+    assert len(weights) > 7 * 22
+    alphabet = {0.0} | {sign * 2.0**k for k in range(2 ** (bits - 1) - 1) for sign in (-1, 1)}
+    for dtype, weight in weights:
+        assert dtype == weight.dtype == torch.float32 and set(weight.unique().tolist()) <= alphabet
+    kept = torch.load(out / "last.ckpt", weights_only=True)
+    (optimizer,) = kept["optimizer_states"]
+    momenta = [
+        value for one in optimizer["state"].values() for value in one.values() if isinstance(value, torch.Tensor)
+    ]
+    latents = [value for name, value in kept["state_dict"].items() if "parametrizations" in name]
+    assert len(latents) == 7 and len(momenta) >= 7
+    assert all(value.dtype == torch.float32 for value in (*momenta, *latents))
