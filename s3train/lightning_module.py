@@ -14,6 +14,7 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from s3train.distillation import Distillation
 from s3train.layers import ActivationQuantizer, ShiftBlock
+from s3train.processes import take_buffers_of_first
 from s3train.recipe import Recipe
 from s3train.reparam import dense_weight_regularizer, weight_methods
 from s3train.watch import Watch
@@ -119,6 +120,10 @@ class TrainingModule(lightning.LightningModule):
     def on_train_epoch_end(self) -> None:
         """Log the shares of zeros and of signs that changed since the start, in all and for every layer."""
         self.log_dict(self.watch.summary(self.model))
+
+    def on_train_end(self) -> None:
+        """Make the processes' networks equal: running statistics have seen the last step's share of the batch only."""
+        take_buffers_of_first(self.model)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Log the latents' gradient norms once an epoch: vanishing gradients show here."""

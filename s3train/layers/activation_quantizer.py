@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from s3train.formats import TensorFormat
+from s3train.processes import largest_over_processes, sum_over_processes
 
 
 class QuantizeFunction(torch.autograd.Function):
@@ -42,7 +43,8 @@ class ActivationQuantizer(nn.Module):
     """``u = clamp(floor(x·2^f + 1/2) + z, 0, 2^bits - 1)``, given back as ``(u - z)·2^-f``.
 
     Half goes up. ``f`` is the rounded value of a learned latent; the first batch sets it to the grid with the least
-    squared error: all activations fit, or the largest ones are clipped for the sake of the rest.
+    squared error: all activations fit, or the largest ones are clipped for the sake of the rest. Of several training
+    processes each has a share of the batch; the errors are those of all shares, so all processes choose the same.
 
     Parameters
     ----------
@@ -81,14 +83,16 @@ class ActivationQuantizer(nn.Module):
         wanted = x if self.signed else x.clamp_min(0)
         low = -(1 << self.bits - 1) if self.signed else 0
         high = low + (1 << self.bits) - 1
-        top = float(wanted.abs().max())
-        if top > 0:
+        top = float(largest_over_processes(wanted.abs().max()))
+        if 0 < top < math.inf:
             fits = math.floor(math.log2(high / top))
             candidates = [fits + more for more in range(4)]
-            errors = [
-                float((torch.floor(wanted * 2.0**f + 0.5).clamp(low, high) * 2.0**-f - wanted).square().mean())
+            means = [
+                (torch.floor(wanted * 2.0**f + 0.5).clamp(low, high) * 2.0**-f - wanted).square().mean()
                 for f in candidates
             ]
+            # Every process has as many activations as any other.
+            errors = sum_over_processes(torch.stack(means)).tolist()
             self.latent_exponent.fill_(float(candidates[errors.index(min(errors))]))
         self.initialized.fill_(True)
 
