@@ -13,6 +13,7 @@ from torch.nn.utils import parametrize
 from torchmetrics.classification import MulticlassAccuracy
 
 from s3train.distillation import Distillation
+from s3train.integer import predictions
 from s3train.layers import ActivationQuantizer, ShiftBlock
 from s3train.processes import take_buffers_of_first
 from s3train.recipe import Recipe
@@ -100,10 +101,10 @@ class TrainingModule(lightning.LightningModule):
         return f"the loss is {loss.item()} at step {self.global_step}, from {where}; try a smaller learning rate"
 
     def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
-        """Measure the accuracy of the evaluation model in float32, which is the integer network's."""
+        """Measure the accuracy of the evaluation model without mixed precision, which is the integer network's."""
         images, labels = batch
         with torch.autocast(images.device.type, enabled=False):
-            self.accuracy(self(images), labels)
+            self.accuracy(predictions(self.model(_channels_last(images))), labels)
         self.log("accuracy", self.accuracy, prog_bar=True, on_epoch=True, on_step=False)
 
     def on_train_batch_start(self, batch: Any, index: int) -> None:

@@ -92,7 +92,7 @@ class ActivationQuantizer(nn.Module):
                 for f in candidates
             ]
             # Every process has as many activations as any other.
-            errors = sum_over_processes(torch.stack(means)).tolist()
+            errors = [float(error) for error in sum_over_processes(torch.stack(means))]
             self.latent_exponent.fill_(float(candidates[errors.index(min(errors))]))
         self.initialized.fill_(True)
 

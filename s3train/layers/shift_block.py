@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from s3train.formats import TensorFormat, UnsupportedModelError
 from s3train.layers.activation_quantizer import ActivationQuantizer
+from s3train.layers.exact_sums import exact_sums
 from s3train.layers.factor import TwoTermFactor, round_factor
 
 FormatSource = Callable[[], TensorFormat]
@@ -109,9 +110,9 @@ class ShiftBlock(nn.Module):
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
         """Return the quantised activations."""
-        acc = self.layer(x)
-        shape = (1, -1) + (1,) * (acc.ndim - 2)
         if not self.training:
+            acc = exact_sums(self.layer, x, self.source())
+            shape = (1, -1) + (1,) * (acc.ndim - 2)
             factor = self.factor()
             grid = self.quantizer.format.exponent + self.shifts(factor)[0]
             offset = torch.ldexp(self.bias_integer(factor).double(), -grid)
@@ -120,6 +121,7 @@ class ShiftBlock(nn.Module):
                 y = y + residual.double()
             result: Tensor = self.quantizer(y)
             return result.to(x.dtype)
+        acc = self.layer(x)
         if acc.numel() == acc.shape[1]:
             raise ValueError(
                 "a batch of one image has one number a channel here, batch norm needs two or more in training"
