@@ -15,6 +15,7 @@ from torchmetrics.classification import MulticlassAccuracy
 from s3train.distillation import Distillation
 from s3train.integer import predictions
 from s3train.layers import ActivationQuantizer, ShiftBlock
+from s3train.not_finite import output_not_finite, stored_not_finite
 from s3train.processes import take_buffers_of_first
 from s3train.recipe import Recipe
 from s3train.reparam import dense_weight_regularizer, weight_methods
@@ -67,38 +68,41 @@ class TrainingModule(lightning.LightningModule):
         return logits.float() * torch.exp(-self.log_temperature)
 
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
-        """Return the loss of a batch; a loss that is not a number ends the run."""
+        """Return the loss of a batch; a loss that is not finite ends the run."""
         images, labels = batch
         recipe = self.recipe
-        with parametrize.cached(), self._distillation.watch() as features:
-            logits = self(images)
+        try:
+            with parametrize.cached(), self._distillation.watch() as features:
+                logits = self(images)
+        except (ValueError, OverflowError):
+            # An activation scale that is not a number has no exponent.
+            self._check_stored()
+            raise
         loss = functional.cross_entropy(logits, labels, label_smoothing=recipe.smoothing)
         loss = self._distillation(loss, logits, features, _channels_last(images))
-        if not torch.isfinite(loss):
-            raise FloatingPointError(self._not_finite(loss, images))
         self.log("loss", loss, prog_bar=True)
         if self.shifted and recipe.regularizer:
             loss = loss + recipe.regularizer * dense_weight_regularizer(self.model)
+        if not torch.isfinite(loss):
+            # Running statistics have seen what is not finite, wherever it came from.
+            self._check_stored(buffers=False)
+            where = output_not_finite(self.model, _channels_last(images)) or "loss itself"
+            raise FloatingPointError(self._sentence(f"the loss is {loss.item()}", f", from the {where}"))
         return loss
 
-    def _not_finite(self, loss: Tensor, images: Tensor) -> str:
-        """Return a sentence that names the first layer with a value that is not finite."""
-        where = "the loss itself"
-        found: list[str] = []
-        hooks = [
-            module.register_forward_hook(
-                lambda _, __, out, name=name: found.append(name) if not torch.isfinite(out).all() else None
-            )
-            for name, module in self.model.named_modules()
-            if not list(module.children())
-        ]
-        with torch.no_grad():
-            self.model(images)
-        for hook in hooks:
-            hook.remove()
-        if found:
-            where = f"layer {found[0]!r}"
-        return f"the loss is {loss.item()} at step {self.global_step}, from {where}; try a smaller learning rate"
+    def _check_stored(self, *, buffers: bool = True) -> None:
+        """Raise ``FloatingPointError`` if a parameter, or a buffer, is not finite."""
+        if found := stored_not_finite(self.model, buffers=buffers):
+            raise FloatingPointError(self._sentence(f"the {found} is not finite", ""))
+        if not torch.isfinite(self.log_temperature):
+            raise FloatingPointError(self._sentence("the logits' temperature is not finite", ""))
+
+    def _sentence(self, what: str, where: str) -> str:
+        """Return what went wrong at this step, and what to try."""
+        latents = any(method.LATENT for _, _, method, _ in weight_methods(self.model))
+        rates = {"lr": self.recipe.lr, **({"latent_lr": self.recipe.latent_lr} if latents else {})}
+        tried = ", ".join(f"{name} {rate:g}" for name, rate in rates.items())
+        return f"{what} at step {self.global_step}{where}; try a smaller learning rate ({tried})"
 
     def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
         """Measure the accuracy of the evaluation model without mixed precision, which is the integer network's."""
@@ -119,7 +123,12 @@ class TrainingModule(lightning.LightningModule):
                 module.latent_exponent.requires_grad_(module.learned and done < 1 - self.recipe.freeze)
 
     def on_train_epoch_end(self) -> None:
-        """Log the shares of zeros and of signs that changed since the start, in all and for every layer."""
+        """Log the shares of zeros and of signs that changed since the start, in all and for every layer.
+
+        A parameter or a running statistic that is not finite ends the run: the loss need not show it, for S3's weights
+        are finite whatever their latents are, and a batch norm in training does not read its statistics.
+        """
+        self._check_stored()
         self.log_dict(self.watch.summary(self.model))
 
     def on_train_end(self) -> None:
