@@ -61,6 +61,8 @@ def run(
             f"{best.cycles:,} clocks for {config.clusters} images, busy {best.busy:.1%}, about {best.area.luts:,} of "
             f"{target.device.luts:,} lookup tables and {best.area.block_rams} of {target.device.block_rams} block RAMs"
         )
+        if best.close:
+            console.print(f"warning: {best.warning(target.device)}", style="yellow", soft_wrap=True)
     path = network.with_suffix(".reference.npz")
     reference = path.read_bytes() if path.exists() else None
     record = network.with_suffix(".training.json")

@@ -37,7 +37,7 @@ def run(
     answer(as_json, **result.to_json())
     # What is hardly faster than the row above is left out.
     shown: list[Candidate] = []
-    for c in result.front:
+    for c in (*result.front, *result.close):
         if not shown or c is result.chosen or c.images_per_clock > 1.1 * shown[-1].images_per_clock:
             shown.append(c)
     console.print(f"engines for {graph.name} on {target.title}, the smallest first:")
@@ -46,7 +46,7 @@ def run(
         table.add_column(column, justify="right", no_wrap=True)
     for c in shown:
         table.add_row(
-            "chosen" if c is result.chosen else "",
+            "chosen" if c is result.chosen else "close" if c.close else "",
             f"{c.config.rows}x{c.config.cols}" + (f" x {c.config.clusters}" if c.config.clusters > 1 else ""),
             str(c.config.requantizers),
             f"{c.area.luts:,}",
@@ -62,6 +62,12 @@ def run(
         f"chosen: {result.why}, of {result.tried} engines that fit; images/s at {target.clock_mhz:g} MHz, without the "
         f"image's way in; tables are predicted, units are requantisers"
     )
+    if result.chosen.close:
+        console.print(f"warning: {result.chosen.warning(target.device)}", style="yellow", soft_wrap=True)
+    elif result.close:
+        console.print(
+            "close: it takes so much of the device that only placing tells whether it fits; pin its shape to make it"
+        )
     console.print(
         f"next: shiftforge generate {network} --board {board} --rows {config.rows} --cols {config.cols} --clusters "
         f"{config.clusters} --columns-per-requantizer {config.columns_per_requantizer}",

@@ -16,6 +16,8 @@ from hw.systolic.search import Candidate, search
 class Plan:
     """The engines of a board that no other one beats in both speed and size.
 
+    Where none is sure to fit, the front is of close ones.
+
     Attributes
     ----------
     board : Board
@@ -28,6 +30,8 @@ class Plan:
         Why it was chosen.
     tried : int
         Engines that fit.
+    close : tuple of Candidate
+        Faster ones that may not fit.
     """
 
     board: Board
@@ -35,6 +39,7 @@ class Plan:
     chosen: Candidate
     why: str
     tried: int
+    close: tuple[Candidate, ...] = ()
 
     def images_per_s(self, candidate: Candidate) -> float:
         """Return an engine's speed at the board's clock."""
@@ -54,8 +59,9 @@ class Plan:
                 "busy": round(c.busy, 4),
                 "images_per_s": round(self.images_per_s(c), 1),
                 "chosen": c is self.chosen,
+                "close": c.close,
             }
-            for c in self.front
+            for c in (*self.front, *self.close)
         ]
         return {"board": self.board.name, "front": rows, "why": self.why, "tried": self.tried}
 
@@ -96,18 +102,26 @@ def plan(
             f"no engine takes {max_luts:,} lookup tables or fewer on {board.name}; the smallest takes about "
             f"{least.area.luts:,}"
         )
-    front: list[Candidate] = []
-    for candidate in sorted(small, key=lambda c: (c.area.luts, -c.images_per_clock)):
-        if not front or candidate.images_per_clock > front[-1].images_per_clock:
-            front.append(candidate)
-    clock = board.clock_mhz * 1e6
+    sure = [c for c in small if not c.close] or small
+    front = _front(sure)
     fastest = front[-1]
+    close = tuple(c for c in _front(small) if c.images_per_clock > fastest.images_per_clock)
+    clock = board.clock_mhz * 1e6
     if target_fps is None:
-        return Plan(board, tuple(front), fastest, "the fastest", len(small))
+        return Plan(board, front, fastest, "the fastest", len(sure), close)
     enough = next((c for c in front if c.images_per_clock * clock >= target_fps), None)
     if enough is None:
         raise CompileError(
             f"no engine on {board.name} makes {target_fps:,g} images/s at {board.clock_mhz:g} MHz; the fastest makes "
             f"{fastest.images_per_clock * clock:,.0f}"
         )
-    return Plan(board, tuple(front), enough, f"the smallest that makes {target_fps:,g} images/s", len(small))
+    return Plan(board, front, enough, f"the smallest that makes {target_fps:,g} images/s", len(sure), close)
+
+
+def _front(found: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """Return those that no other one beats, the smallest first."""
+    front: list[Candidate] = []
+    for candidate in sorted(found, key=lambda c: (c.area.luts, -c.images_per_clock)):
+        if not front or candidate.images_per_clock > front[-1].images_per_clock:
+            front.append(candidate)
+    return tuple(front)

@@ -7,40 +7,62 @@ from dataclasses import dataclass, replace
 
 from hw.devices import Device, Family
 from hw.graph import Network
-from hw.systolic.area import Area, estimate_area
+from hw.systolic.area import UNCERTAINTY, Area, estimate_area
 from hw.systolic.compiler.plan import CompileError
 from hw.systolic.config import SHORTEST_WORD, EngineConfig, MemoryKind
 from hw.systolic.shape import base_config, fit_and_compile, fit_widths
 
 FULL = {Family.ICE40: 0.97, Family.ECP5: 0.80}
-"""Share of the tables that a design may take and still be routed at its clock."""
+"""Share of the tables that a design may take and still be routed at its clock; what takes more is close."""
 
 SHAPES = ((4, 4), (8, 4), (8, 8), (16, 4), (16, 8), (16, 16), (32, 8), (32, 16), (32, 32))
 """Rows and columns that are tried."""
+
+
+def most_full(family: Family) -> float:
+    """Return the predicted share of a device's tables up to which an engine may fit after all.
+
+    It is within the device, or :data:`FULL` is passed by no more than predictions are off.
+    """
+    return max(1.0, FULL[family] * (1 + UNCERTAINTY[family]))
 
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
     """An engine that fits, and what it does with the first network.
 
-    ``busy`` is the share of the cells' clocks that do a multiply-accumulate of the network.
+    ``busy`` is the share of the cells' clocks that do a multiply-accumulate of the network. A ``close`` engine takes
+    more than :data:`FULL` allows, up to :func:`most_full`: only placing tells whether it fits.
     """
 
     config: EngineConfig
     area: Area
     cycles: int
     busy: float
+    close: bool = False
 
     @property
     def images_per_clock(self) -> float:
         """Throughput at a clock of 1."""
         return self.config.clusters / self.cycles
 
+    def warning(self, device: Device) -> str:
+        """Return what may happen to a close engine, with the numbers; of one that is sure to fit nothing."""
+        if not self.close:
+            return ""
+        share = FULL[device.family]
+        return (
+            f"about {self.area.luts:,} of {device.luts:,} lookup tables are more than the {int(share * device.luts):,} "
+            f"({share:.0%}) that are sure to be placed and routed; predictions are within "
+            f"{UNCERTAINTY[device.family]:.1%}, so it may not fit, or end at a slower clock"
+        )
+
 
 def search(networks: Sequence[Network], device: Device, **pinned: int) -> list[Candidate]:
     """Return the engines that fit, the fastest for the first network first; of equally fast ones the smallest.
 
-    Each shape of the array comes with every number of clusters that fits.
+    Each shape of the array comes with every number of clusters that fits. Close engines come behind those that
+    are sure to fit.
 
     Parameters
     ----------
@@ -72,8 +94,9 @@ def search(networks: Sequence[Network], device: Device, **pinned: int) -> list[C
                 reason = str(error)
                 break
             area = estimate_area(config, device)
-            if area.fits(device, FULL[device.family]):
-                found.append(Candidate(config, area, compiled.predicted_cycles, compiled.busy))
+            if area.fits(device, most_full(device.family)):
+                close = not area.fits(device, FULL[device.family])
+                found.append(Candidate(config, area, compiled.predicted_cycles, compiled.busy, close))
             else:
                 reason = (
                     f"{config.rows} x {config.cols} cells take about {area.luts} of {device.luts} lookup tables "
@@ -81,7 +104,7 @@ def search(networks: Sequence[Network], device: Device, **pinned: int) -> list[C
                 )
     if not found:
         raise CompileError(f"no engine for {', '.join(n.name for n in networks)} fits {device.name}: {reason}")
-    return sorted(found, key=lambda c: (-c.images_per_clock, c.area.luts))
+    return sorted(found, key=lambda c: (c.close, -c.images_per_clock, c.area.luts))
 
 
 def _shapes(networks: Sequence[Network], device: Device, pinned: dict[str, int]) -> Iterator[EngineConfig]:

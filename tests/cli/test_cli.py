@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -100,6 +101,15 @@ def test_generate_searches_what_is_not_pinned(tmp_path):
     again = run("generate", "examples/digits.s3net", "--board", "hx8k_evn", "--fast", "--out", tmp_path / "none")
     one_sentence(again, "no engine for", "iCE40HX8K")
     assert not (tmp_path / "none").exists()
+
+
+def test_an_engine_that_may_not_fit_is_made_where_it_is_pinned_with_a_warning(tmp_path):
+    pins = ("--rows", "16", "--cols", "8", "--columns-per-requantizer", "4")
+    result = run("generate", "examples/resnet8-a4.s3net", *pins, "--out", tmp_path / "build")
+    assert result.exit_code == 0, result.output
+    words = " ".join(result.output.split())
+    assert re.search(r"warning: about 5,\d+ of 5,280 lookup tables are more than the 5,121 \(97%\)", words), words
+    assert json.loads((tmp_path / "build" / "build.json").read_text())["predicted_cycles"] == 150519
 
 
 def test_one_engine_is_generated_for_two_networks(digits, tmp_path):

@@ -21,7 +21,7 @@ def test_no_engine_beats_one_of_the_front_and_everything_else_is_beaten():
     sizes = [c.area.luts for c in result.front]
     speeds = [c.images_per_clock for c in result.front]
     assert sizes == sorted(set(sizes)) and speeds == sorted(set(speeds)) and len(sizes) > 5
-    for candidate in search([DIGITS], BOARD.device):
+    for candidate in (c for c in search([DIGITS], BOARD.device) if not c.close):
         as_good = (c for c in result.front if c.images_per_clock >= candidate.images_per_clock)
         assert any(c.area.luts <= candidate.area.luts for c in as_good)
     counts = {c.config.clusters for c in search([DIGITS], BOARD.device, rows=8, cols=8, columns_per_requantizer=2)}
@@ -50,6 +50,18 @@ def test_what_cannot_be_reached_is_said_with_the_nearest():
         plan([DIGITS], BOARD, max_luts=100)
     with pytest.raises(CompileError, match=r"makes 1e\+09 images/s at 120 MHz; the fastest makes [\d,]+$"):
         plan([DIGITS], BOARD, target_fps=1e9)
+
+
+def test_engines_that_are_close_are_behind_those_that_fit_and_are_never_chosen_before_them():
+    network, board = load("examples/resnet8-a4.s3net"), board_by_name("icebreaker")
+    result = plan([network], board)
+    assert [(c.config.rows, c.config.cols) for c in result.close] == [(16, 8)]
+    assert not any(c.close for c in result.front) and result.chosen is result.front[-1]
+    assert result.close[0].images_per_clock > result.chosen.images_per_clock
+    rows = result.to_json()["front"]
+    assert [row["close"] for row in rows] == [False] * len(result.front) + [True]
+    pinned = plan([network], board, rows=16, cols=8)
+    assert pinned.chosen.close and not pinned.close
 
 
 def test_the_verb_prints_the_front_and_a_command_that_works(tmp_path):

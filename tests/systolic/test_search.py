@@ -1,9 +1,12 @@
+import re
+from dataclasses import replace
+
 import pytest
 
 from hw.devices import ECP5_25, ECP5_85, HX8K, UP5K
 from hw.graph import load
 from hw.systolic.compiler import CompileError, compile_network
-from hw.systolic.search import FULL, search
+from hw.systolic.search import FULL, most_full, search
 from hw.systolic.shape import choose_config
 
 DIGITS = "examples/digits.s3net"
@@ -13,9 +16,15 @@ MLP = "examples/digits-mlp.s3net"
 @pytest.mark.parametrize(("network", "device"), [(DIGITS, ECP5_25), (DIGITS, UP5K), (MLP, HX8K)])
 def test_the_fastest_engine_fits_and_is_not_slower_than_the_small_one(network, device):
     network = load(network)
-    found = search([network], device)
-    speeds = [candidate.images_per_clock for candidate in found]
-    assert speeds == sorted(speeds, reverse=True)
+    everything = search([network], device)
+    found = [candidate for candidate in everything if not candidate.close]
+    assert everything[: len(found)] == found
+    for some in (found, everything[len(found) :]):
+        speeds = [candidate.images_per_clock for candidate in some]
+        assert speeds == sorted(speeds, reverse=True)
+    for candidate in everything:
+        assert candidate.area.fits(device, most_full(device.family))
+        assert candidate.close == (candidate.warning(device) != "")
     for candidate in found:
         assert candidate.area.fits(device, FULL[device.family])
         assert compile_network(network, candidate.config).predicted_cycles == candidate.cycles
@@ -31,3 +40,34 @@ def test_what_is_pinned_stays():
 def test_more_clusters_than_fit_are_refused_with_the_numbers():
     with pytest.raises(CompileError, match=r"16 x 16 cells take about \d+ of 24288 lookup tables"):
         search([load(DIGITS)], ECP5_25, rows=16, cols=16, clusters=9)
+
+
+@pytest.mark.parametrize(
+    ("name", "device", "pins", "numbers"),
+    [
+        ("resnet8-a4", UP5K, {"rows": 16, "cols": 8, "columns_per_requantizer": 4}, "of 5,280 .* than the 5,121 "),
+        (
+            "resnet8",
+            ECP5_85,
+            {"rows": 16, "cols": 16, "columns_per_requantizer": 1, "clusters": 4},
+            r"of 83,640 .* than the 66,912 \(80%\)",
+        ),
+    ],
+)
+def test_a_pinned_engine_that_is_close_to_the_limit_is_made_with_a_warning(name, device, pins, numbers):
+    found = search([load(f"examples/{name}.s3net")], device, **pins)
+    assert len(found) == 1 and found[0].close
+    warning = found[0].warning(device)
+    assert f"about {found[0].area.luts:,} " in warning and re.search(numbers, warning), warning
+    assert "it may not fit, or end at a slower clock" in warning
+
+
+def test_an_engine_is_close_up_to_what_predictions_may_be_off():
+    network, pins = load(DIGITS), {"rows": 8, "cols": 8, "columns_per_requantizer": 4}
+    (found,) = search([network], UP5K, **pins)
+    assert not found.close
+    for share, close in ((FULL[UP5K.family], False), (1.0, True), (most_full(UP5K.family), True)):
+        device = replace(UP5K, luts=round(found.area.luts / share) + 1)
+        assert [c.close for c in search([network], device, **pins)] == [close]
+    with pytest.raises(CompileError, match=r"take about \d+ of \d+ lookup tables"):
+        search([network], replace(UP5K, luts=round(found.area.luts / most_full(UP5K.family)) - 1), **pins)
