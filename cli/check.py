@@ -26,12 +26,16 @@ def run(
     """
     begin_answer(as_json)
     from bitstreams.boards import board_by_name
+    from cli.memory_table import memory_table
     from hw.graph import load
     from planner.network_check import check_network
     from planner.verdict import Answer, summary
 
     verdict = check_network(load(network), board_by_name(board))
     console.print(verdict)
+    if verdict.engine is not None:
+        engine, layers = verdict.engine, [layer.layer for layer in verdict.layers]
+        console.print(memory_table(layers, engine.maps, engine.program_words, apart=engine.program_apart))
     for line in summary(verdict):
         console.print(line, soft_wrap=True)
     if verdict.answer is not Answer.NO:

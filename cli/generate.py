@@ -31,6 +31,7 @@ def run(
     """
     begin_answer(as_json)
     from bitstreams.boards import board_by_name
+    from cli.memory_table import memory_table, memory_total
     from hw.graph import load
     from hw.systolic.build import generate, open_build
     from hw.systolic.search import search
@@ -71,9 +72,14 @@ def run(
         graph, board, target.device, folder, also=others, config=config, engine=made, reference=reference,
         training=training,
     )  # fmt: skip
+    compiled = build.compiled
+    layers = [node.name for node in graph.nodes]
+    apart = compiled.config.program_words > 0
+    console.print(memory_table(layers, compiled.maps, len(compiled.words), apart=apart))
+    console.print(memory_total(compiled, target.device), soft_wrap=True)
     console.print(
-        f"{folder}/engine.v: {build.verilog.count(chr(10)):,} lines; program.hex: {len(build.compiled.words):,} words; "
-        f"{build.compiled.predicted_cycles:,} clocks an inference"
+        f"{folder}/engine.v: {build.verilog.count(chr(10)):,} lines; program.hex: {len(compiled.words):,} words; "
+        f"{compiled.predicted_cycles:,} clocks an inference"
     )
     console.print(f"next: shiftforge simulate {folder}")
     answer(as_json, folder=folder, **json.loads((folder / "build.json").read_text()))

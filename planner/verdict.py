@@ -10,6 +10,8 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from hw.systolic.compiler.memory_plan import StoredMap
+
 
 class Answer(Enum):
     """Whether a network would build.
@@ -67,6 +69,10 @@ class EngineVerdict:
         Predicted, see :func:`~hw.systolic.area.estimate_area`.
     memory_words, memory_available : int
         Main memory in use and there.
+    program_words : int
+        Program and weights; ``program_apart``: not in main memory.
+    maps : tuple of StoredMap
+        What else is stored.
     cycles : int
         Clocks of an image, exactly.
     busy : float
@@ -84,6 +90,9 @@ class EngineVerdict:
     block_rams_available: int
     memory_words: int
     memory_available: int
+    program_words: int
+    program_apart: bool
+    maps: tuple[StoredMap, ...]
     cycles: int
     busy: float
     clock_mhz: float

@@ -215,16 +215,11 @@ def _edges(build: Build) -> list[list[int]]:
 def _memory(build: Build) -> dict[str, Any]:
     """Return where every map lies, and from which layer to which."""
     compiled, network = build.compiled, build.compiled.network
-    begins = {network.input: -1}
-    ends = {network.input: -1}
-    for i, node in enumerate(network.nodes):
-        begins[node.output] = i
-        for name in (node.output, *node.inputs):
-            ends[name] = i
+    places = {node.name: i for i, node in enumerate(network.nodes)}
     maps = [
-        {"name": name, "address": layout.base, "words": layout.words, "begin": begins[name], "end": ends[name]}
-        for name, layout in compiled.layouts.items()
-    ]  # fmt: skip
+        {"name": m.name, "address": m.address, "words": m.words, "begin": places.get(m.born, -1), "end": places[m.dies]}
+        for m in compiled.maps
+    ]
     apart = bool(compiled.config.program_words)
     return {
         "words": compiled.config.memory_words,

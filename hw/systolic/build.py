@@ -166,7 +166,9 @@ def _description(compiled: CompiledNetwork, board: str, key: str) -> dict[str, A
             "instructions": compiled.program.instructions,
             "constants": compiled.program.constants,
             "weights": compiled.program.weights,
-            "maps": {name: {"address": m.base, "words": m.words} for name, m in compiled.layouts.items()},
+            "maps": {
+                m.name: {"address": m.address, "words": m.words, "born": m.born, "dies": m.dies} for m in compiled.maps
+            },
         },
         "layers": [
             {"node": layer.node, "clocks": layer.clocks, "slots": layer.slots, "macs": layer.macs}

@@ -91,6 +91,33 @@ def test_the_committed_network_is_sound(tmp_path):
     assert (tmp_path / "again.s3net").read_bytes() == Path("examples/digits.s3net").read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("board", "total"),
+    [
+        ("icebreaker", "memory: 2,123 of 16,384 words of 64 bits, in the 4 SPRAMs of iCE40UP5K"),
+        ("ulx3s_85f", "for the program; the whole engine takes 26 of the 208 block RAMs of LFE5U-85F"),
+    ],
+)
+def test_the_memory_plan_is_printed(board, total, tmp_path):
+    result = run("generate", "examples/digits.s3net", "--board", board, "--out", tmp_path / "build")
+    memory = json.loads((tmp_path / "build" / "build.json").read_text())["memory"]
+    lines = [line.split() for line in result.output.splitlines()]
+    assert total in " ".join(result.output.split())
+    layers = [node.name for node in load("examples/digits.s3net").nodes]
+    for name, stored in memory["maps"].items():
+        born = layers.index(stored["born"]) + 1 if name != "image" else 0
+        numbers = [f"{stored['address']:,}", f"{stored['words']:,}", str(born)]
+        dies = [str(layers.index(stored["dies"]) + 1), stored["dies"]]
+        assert [name.removesuffix(".out"), *numbers, *dies] in lines
+    checked = run("check", "examples/digits.s3net", "--board", board)
+    rows = [line.split() for line in checked.output.splitlines()]
+    assert next(line for line in lines if "block2_conv2_block" in line[:1]) in rows
+    maps = json.loads(run("check", "examples/digits.s3net", "--board", board, "--json").output)["engine"]["maps"]
+    assert {m["name"]: (m["address"], m["dies"]) for m in maps} == {
+        name: (m["address"], m["dies"]) for name, m in memory["maps"].items()
+    }
+
+
 def test_generate_searches_what_is_not_pinned(tmp_path):
     out = tmp_path / "build"
     pins = ("--clusters", "2", "--rows", "8")

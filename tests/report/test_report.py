@@ -118,6 +118,12 @@ def test_its_numbers_are_those_of_the_build(tmp_path):
     assert [0, 2] in facts["edges"] and [-1, 0] in facts["edges"]
 
 
+def test_a_table_has_words_of_its_own(tmp_path):
+    maps = collect(made(tmp_path, "digits-invariant"), board_by_name("ulx3s_85f"))["memory"]["maps"]
+    kept = {m["name"]: (m["begin"], m["end"]) for m in maps}
+    assert kept["stages_1_attention_excite_2,\N{NO-BREAK SPACE}looked up"] == (10, 10)
+
+
 def test_a_placed_build_has_its_speeds_and_the_slowest_path_in_the_sources_names(tmp_path):
     build = made(tmp_path)
     place(tmp_path)

@@ -91,3 +91,30 @@ def test_a_part_behind_half_a_word_is_refused():
         CompileError, match="concatenates 't2' behind 8 channels; the engine needs a multiple of its 16"
     ):
         compile_network(graph, wide)
+
+
+def test_the_memory_plan_has_every_map_with_the_layers_it_is_kept_for():
+    graph = network(("t0", None), ("t1", None), ("t2", "t1"), ("add", ("t3", "t1")))
+    compiled = compile_network(graph, choose_config([graph], UP5K))
+    lives = [(m.name, m.born, m.dies, m.within) for m in compiled.maps]
+    assert lives == [
+        ("t0", "the image", "n1", ""),
+        ("t1", "n1", "n4", ""),
+        ("t2", "n2", "n3", ""),
+        ("t3", "n3", "n4", ""),
+        ("t4", "n4", "logits", ""),
+    ]
+    for stored in compiled.maps:
+        layout = compiled.layouts[stored.name]
+        assert (stored.address, stored.words) == (layout.base, layout.words)
+
+
+def test_the_memory_plan_says_which_maps_lie_in_another_one():
+    compiled = compile_network(graph := joined(("t1", "t2"), ("t3", "c0")), choose_config([graph], UP5K))
+    plan = {m.name: m for m in compiled.maps}
+    assert [(m.born, m.dies, m.within) for m in (plan["c1"], plan["c0"], plan["t2"])] == [
+        ("n1", "logits", ""),
+        ("join0", "logits", "c1"),
+        ("n2", "logits", "c1"),
+    ]
+    assert {name for name, m in plan.items() if not m.within} == {"t0", "c1"}

@@ -12,6 +12,7 @@ from hw.systolic.compiler.assemble import Assembler, Program
 from hw.systolic.compiler.fold_shifts import fold_shifts, views
 from hw.systolic.compiler.layers import layer_plans
 from hw.systolic.compiler.layout import ImageLayout, Layout, MapLayout, choose_layouts
+from hw.systolic.compiler.memory_plan import StoredMap, memory_plan
 from hw.systolic.compiler.place import place
 from hw.systolic.compiler.plan import CompileError, LayerPlan
 from hw.systolic.config import EngineConfig
@@ -71,6 +72,11 @@ class CompiledNetwork:
         """Words of main memory in use, maps included (and the program, where it lies there too)."""
         program = 0 if self.config.program_words else len(self.words)
         return max([program, *(layout.base + layout.words for layout in self.layouts.values())])
+
+    @property
+    def maps(self) -> tuple[StoredMap, ...]:
+        """Words and lives of the stored maps."""
+        return memory_plan(fold_shifts(self.network), self.layouts, self.config)
 
     @property
     def busy(self) -> float:

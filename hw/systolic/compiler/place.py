@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from hw.graph import Network
 from hw.graph.ops import Add, Balance, Convolution, Node, Table
-from hw.systolic.compiler.layout import Layout, MapLayout, concatenated, phases, scratch_name
+from hw.systolic.compiler.layout import Layout, MapLayout, Part, concatenated, phases, scratch_name
 from hw.systolic.config import EngineConfig
 
 
@@ -39,38 +39,57 @@ def place(
     layouts, end
         The placed layouts, and the first address behind the highest map.
     """
-    parts = concatenated(network, config) | phases(network, concatenated(network, config))
+    lives = map_lives(network, layouts, config)
+    by_birth = list(dict.fromkeys(lives.values()))
+    by_size = sorted(by_birth, key=lambda life: -life.words)
+    bases = min((_first_fit(order, base) for order in (by_birth, by_size)), key=lambda bases: _end(bases, lives))
+    placed = {name: replace(layouts[name], base=address) for name, address in bases.items()}
+    for name, part in _parts(network, config).items():
+        placed[name] = replace(layouts[name], base=placed[part.whole].base + part.group)
+    return placed, max(layout.base + layout.words for layout in placed.values())
 
-    def whole(name: str) -> str:
-        return parts[name].whole if name in parts else name
 
+def ages(network: Network, layouts: dict[str, Layout], config: EngineConfig) -> tuple[dict[str, int], dict[str, int]]:
+    """Return the nodes by which every map with words of its own is born and dies, -1 for the image's birth."""
+    parts = _parts(network, config)
     born, dies = {network.input: -1}, {network.input: -1}
     for i, node in enumerate(network.nodes):
         if node.output in layouts:
             # A part takes the place of the whole, which is alive from its first part on.
-            name = whole(node.output)
+            name = _whole(parts, node.output)
             born[name] = min(born.get(name, i), i)
             dies[name] = max(dies.get(name, i), i)
         if isinstance(node, Table):
             born[scratch_name(node)] = dies[scratch_name(node)] = i
         for name in node.inputs:
-            dies[whole(name)] = i
+            dies[_whole(parts, name)] = i
+    return born, dies
+
+
+def map_lives(network: Network, layouts: dict[str, Layout], config: EngineConfig) -> dict[str, Life]:
+    """Return the life of every map with words of its own, shared with the residual operand whose place it takes."""
+    parts = _parts(network, config)
+    born, dies = ages(network, layouts, config)
     makers = {node.output: node for node in network.nodes if node.output in layouts and node.output not in parts}
     lives: dict[str, Life] = {}
     for name in sorted(born, key=lambda name: (born[name], name)):
         life = Life((name,), layouts[name].words, born[name], dies[name])
-        residual = _replaceable(makers.get(name), whole, layouts, dies, born)
+        residual = _replaceable(makers.get(name), lambda name: _whole(parts, name), layouts, dies, born)
         if residual is not None:
             before = lives[residual]
             life = Life((*before.names, name), life.words, before.born, life.dies)
         lives.update(dict.fromkeys(life.names, life))
-    by_birth = list(dict.fromkeys(lives.values()))
-    by_size = sorted(by_birth, key=lambda life: -life.words)
-    bases = min((_first_fit(order, base) for order in (by_birth, by_size)), key=lambda bases: _end(bases, lives))
-    placed = {name: replace(layouts[name], base=address) for name, address in bases.items()}
-    for name, part in parts.items():
-        placed[name] = replace(layouts[name], base=placed[part.whole].base + part.group)
-    return placed, max(layout.base + layout.words for layout in placed.values())
+    return lives
+
+
+def _parts(network: Network, config: EngineConfig) -> dict[str, Part]:
+    """Return the maps whose words are another one's: parts of concatenations, and samples."""
+    parts = concatenated(network, config)
+    return parts | phases(network, parts)
+
+
+def _whole(parts: dict[str, Part], name: str) -> str:
+    return parts[name].whole if name in parts else name
 
 
 def _first_fit(lives: Sequence[Life], base: int) -> dict[str, int]:
