@@ -8,7 +8,7 @@ import statistics
 from pathlib import Path
 
 from cli.console import data_folder
-from s3train.train import train
+from s3train.train import retrain
 
 
 def main() -> None:
@@ -23,7 +23,7 @@ def main() -> None:
         row: dict[str, float | int | None] = {"seed": seed}
         for method in ("float", "s3"):
             folder = Path("runs/accuracy") / f"{arguments.model}-{arguments.data}-{method}-{seed}"
-            result = train(
+            result = retrain(
                 arguments.model, arguments.data, out=folder, data_folder=data_folder(), method=method, seed=seed
             )
             row[method] = result.accuracy

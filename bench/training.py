@@ -116,16 +116,16 @@ def neighbours() -> Iterator[Job]:
 
 
 def run(job: Job) -> None:
-    """Train one run in this process."""
+    """Train one run in this process; a folder whose run had other settings is cleared."""
     from s3train.recipe import RECIPE_NAMES, choose_recipe
-    from s3train.train import train
+    from s3train.train import retrain
 
     name = job.recipe if job.recipe in RECIPE_NAMES else "default"
     recipe = choose_recipe(job.data, job.method, name, epochs=job.epochs, **CHANGES[job.recipe])
     twin = RUNS / job.twin.name if job.method != "float" else None
     teacher = twin if recipe.distillation else None
     start = twin if recipe.from_twin else None
-    train(
+    retrain(
         job.model, job.data, out=RUNS / job.name, data_folder=data_folder(), method=job.method, bits=job.bits,
         activation_bits=job.activation_bits, seed=job.seed, teacher=teacher, start=start, progress=False, recipe=recipe,
     )  # fmt: skip

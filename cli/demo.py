@@ -66,12 +66,12 @@ def _step(name: str, what: str) -> None:
 
 def _train_both(out: Path) -> dict[str, Any]:
     """Train the shift network, and its float twin beside it in a process of its own."""
-    from s3train.train import train
+    from s3train.train import retrain
 
     options: dict[str, Any] = {"out": out / "float", "data_folder": data_folder(), "method": "float", "progress": False}
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        twin = pool.submit(train, "small_resnet", "digits", **options)
-        shifted = train("small_resnet", "digits", out=out / "s3", data_folder=data_folder())
+        twin = pool.submit(retrain, "small_resnet", "digits", **options)
+        shifted = retrain("small_resnet", "digits", out=out / "s3", data_folder=data_folder())
         return {"float": twin.result(), "s3": shifted}
 
 

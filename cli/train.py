@@ -37,17 +37,26 @@ def run(
         Path | None, typer.Option(help="folder of a finished float run to start from, by default the twin too")
     ] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file with any of these; options here win")] = None,
-    out: Annotated[Path | None, typer.Option(help="folder of the run")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="folder of the run; by default in runs, with a name made of the settings")
+    ] = None,
     resume: Annotated[bool, typer.Option(help="refuse to begin: an interrupted run must be there")] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option(help="delete the run in the folder and start anew; otherwise one of other settings is refused"),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a network with shift weights. A finished run is not repeated, an interrupted one goes on.
+
+    A folder with a run of other settings is refused; --overwrite starts anew there.
 
     Example: shiftforge train resnet8 --data cifar10 --bits 3
     """
     begin_answer(as_json)
     from s3train.config_file import read_config_file
     from s3train.recipe import choose_recipe
+    from s3train.run_config import run_name
     from s3train.runs import CHECKPOINT, RunError
     from s3train.train import train
 
@@ -63,11 +72,15 @@ def run(
         raise ValueError("say which model to train, for example: shiftforge train small_resnet --data digits")
     name, data_name = options.pop("model"), options.pop("data", "digits")
     method_name = options.setdefault("method", "s3")
-    chosen = choose_recipe(data_name, method_name, options.pop("recipe", "default"), **settings)
+    recipe_name = options.pop("recipe", "default")
+    chosen = choose_recipe(data_name, method_name, recipe_name, **settings)
     for key in ("teacher", "start"):
         options[key] = Path(options[key]) if options.get(key) else None
-    weights = method_name if method_name == "float" else f"{method_name}{options.get('bits', 3)}"
-    folder = Path(options.pop("out", Path("runs") / f"{name}-{data_name}-{weights}"))
+    numbers = [options.get(key, usual) for key, usual in (("bits", 3), ("activation_bits", 8), ("seed", 0))]
+    usual = Path("runs") / run_name(name, data_name, method_name, *numbers, chosen.epochs, recipe_name)
+    folder = Path(options.pop("out", usual))
+    if resume and overwrite:
+        raise ValueError("--resume goes on with a run and --overwrite deletes it, choose one of them")
     if resume and not (folder / CHECKPOINT).exists():
         raise RunError(f"{folder}: no interrupted run here to go on with ({CHECKPOINT} is missing)")
     wanted = {"teacher": chosen.distillation > 0, "start": chosen.from_twin}
@@ -75,8 +88,13 @@ def run(
     if missing and method_name != "float":
         twin = _twin(name, data_name, options.get("seed", 0), chosen.epochs, progress=not as_json)
         options |= dict.fromkeys(missing, twin)
-    options |= {"data_folder": data_folder(), "recipe": chosen, "progress": not as_json}
-    result = train(name, data_name, out=folder, **options)
+    options |= {"data_folder": data_folder(), "recipe": chosen, "progress": not as_json, "overwrite": overwrite}
+    try:
+        result = train(name, data_name, out=folder, **options)
+    except KeyboardInterrupt:
+        if overwrite:
+            console.print("to go on later, leave out --overwrite")
+        raise
     integer = ""
     if result.integer_accuracy is not None:
         integer = f", integer network {result.integer_accuracy:.2%} ({result.differing_logits} logits differ)"
@@ -89,9 +107,10 @@ def run(
 def _twin(model: str, data: str, seed: int, epochs: int, *, progress: bool) -> Path:
     """Train the float network that the shift network learns and starts from, unless that was done."""
     from s3train.recipe import choose_recipe
+    from s3train.run_config import run_name
     from s3train.train import train
 
-    folder = Path("runs") / f"{model}-{data}-float-{epochs}-{seed}"
+    folder = Path("runs") / run_name(model, data, "float", 32, 32, seed, epochs)
     console.print(f"the float twin comes first, in {folder}: the shift network learns from it")
     recipe = choose_recipe(data, "float", epochs=epochs)
     train(

@@ -25,58 +25,21 @@ from s3train.data import ImageData, load_data
 from s3train.export import export
 from s3train.models import build_model
 from s3train.recipe import Recipe
+from s3train.run_config import RunConfig, first_difference
 
 CHECKPOINT = "last.ckpt"
 _STATE = "model.safetensors"
 _CONFIG = "config.json"
 _RESULT = "result.json"
+_KEPT = (_RESULT, CHECKPOINT, _STATE)
 
 
 class RunError(RuntimeError):
     """A run's folder cannot be used; the sentence says why."""
 
 
-@dataclass(frozen=True)
-class RunConfig:
-    """What is trained.
-
-    Attributes
-    ----------
-    model, data : str
-        Names, see :data:`s3train.models.MODELS` and :data:`s3train.data.DATASETS`.
-    method : str
-        ``"float"``, or one of :data:`s3train.reparam.METHODS`.
-    bits : int
-        Bits of a weight; 32 in a float run.
-    activation_bits : int
-        Bits of an activation; 32 leaves activations, batch norm and the logits' bias in float.
-    first_last : bool
-        First and last layer too have the method's weights.
-    seed : int
-        Seed of initial values, order and augmentation.
-    teacher : str or None
-        Folder of the finished run that is distilled.
-    start : str or None
-        Folder of the finished float run whose weights the method starts from.
-    recipe : Recipe
-        Settings.
-    """
-
-    model: str
-    data: str
-    method: str
-    bits: int
-    activation_bits: int
-    first_last: bool
-    seed: int
-    teacher: str | None
-    start: str | None
-    recipe: Recipe
-
-    @property
-    def integer(self) -> bool:
-        """Whether the network has an integer form."""
-        return self.method != "float" and self.activation_bits <= 8 and self.first_last
+class OtherRunError(RunError):
+    """A folder holds a run with other settings; nothing in it was touched."""
 
 
 @dataclass(frozen=True)
@@ -149,27 +112,50 @@ def locked(out: Path) -> Iterator[None]:
         lock.release()
 
 
-def open_run(out: Path, config: RunConfig, *, write: bool = True) -> TrainResult | None:
-    """Return the result of an equal, finished run; otherwise make the folder ready, cleared of another run.
+def finished_run(out: Path, config: RunConfig) -> TrainResult | None:
+    """Return the result of an equal, finished run; ``None`` if it is not finished, or the folder is a new one.
 
-    Of several processes that share a run only one may ``write``.
+    Raises
+    ------
+    OtherRunError
+        If the folder holds a run with other settings; the sentence names the first one that differs.
     """
-    file = out / _CONFIG
-    if file.exists():
-        try:
-            # Read, so that a run from before a setting existed has the setting's default, with which it was made.
-            same = read_config(out) == config
-        except RunError:
-            same = False
-        if same and (out / _RESULT).exists():
-            return read_result(out)
-        if not same and write:
-            for name in (_RESULT, CHECKPOINT, _STATE):
-                (out / name).unlink(missing_ok=True)
-            shutil.rmtree(out / "logs", ignore_errors=True)
-    if not write:
+    anew = "choose another folder, or give it up with --overwrite (overwrite=True)"
+    if not (out / _CONFIG).exists():
+        left = [name for name in _KEPT if (out / name).exists()]
+        if left:
+            raise OtherRunError(f"{out}: holds {left[0]} of a run whose {_CONFIG} is missing; {anew}")
         return None
-    write_json(file, asdict(config))
+    try:
+        # Read, so that a run from before a setting existed has the setting's default, with which it was made.
+        kept = read_config(out)
+    except RunError as error:
+        raise OtherRunError(f"{error}, so what the run was made with is unknown; {anew}") from error
+    difference = first_difference(kept, config, out)
+    if difference is not None:
+        name, one, other = difference
+        raise OtherRunError(f"{out}: holds a run with {name} {one}, wanted is {other}; {anew}")
+    return read_result(out) if (out / _RESULT).exists() else None
+
+
+def open_run(out: Path, config: RunConfig, *, overwrite: bool = False, write: bool = True) -> TrainResult | None:
+    """Return the result of an equal, finished run; otherwise make the folder ready.
+
+    With ``overwrite`` whatever run is there is deleted. Of several processes that share a run only one may ``write``.
+
+    Raises
+    ------
+    OtherRunError
+        If the folder holds a run with other settings, and ``overwrite`` is not set.
+    """
+    finished = None if overwrite else finished_run(out, config)
+    if finished is not None or not write:
+        return finished
+    if overwrite:
+        for name in _KEPT:
+            (out / name).unlink(missing_ok=True)
+        shutil.rmtree(out / "logs", ignore_errors=True)
+    write_json(out / _CONFIG, asdict(config))
     packages = ("torch", "lightning", "numpy", "safetensors", "amaranth")
     versions = {name: importlib.metadata.version(name) for name in packages}
     write_json(out / "versions.json", {"python": platform.python_version(), **versions})

@@ -23,13 +23,15 @@ from s3train.evaluation import accuracy, integer_evaluation
 from s3train.interrupt import SaveOnInterrupt, finished_steps
 from s3train.lightning_module import TrainingModule, logits_scale
 from s3train.recipe import Recipe, choose_recipe
+from s3train.run_config import RunConfig
 from s3train.runs import (
     CHECKPOINT,
-    RunConfig,
+    OtherRunError,
     RunError,
     TrainResult,
     build,
     close_run,
+    finished_run,
     load_run,
     locked,
     open_run,
@@ -53,13 +55,14 @@ def train(
     start: Path | None = None,
     progress: bool = True,
     recipe: Recipe | None = None,
+    overwrite: bool = False,
 ) -> TrainResult:
-    """Train a model on a data set.
+    """Train a model on a data set; an interrupted run goes on, a finished one is not repeated.
 
     Parameters
     ----------
     model, data, method, bits, activation_bits, first_last, seed, teacher, start
-        See :class:`s3train.runs.RunConfig`.
+        See :class:`s3train.run_config.RunConfig`.
     out : Path
         Folder of the run: ``config.json``, ``versions.json``, ``model.safetensors``, ``result.json``, logs (CSV and
         TensorBoard), the last checkpoint.
@@ -71,12 +74,14 @@ def train(
         Show a progress bar.
     recipe : Recipe or None
         Settings instead of the default for data and method.
+    overwrite : bool
+        Start anew, whatever run ``out`` holds.
 
     Raises
     ------
     DataError, ValueError, RunError
-        Data, model or method is unknown or damaged, the folder of the teacher or start is no finished run, or another
-        process trains in ``out``.
+        Data, model or method is unknown or damaged, ``out`` holds a run with other settings, the folder of the teacher
+        or start is no finished run, or another process trains in ``out``.
     """
     recipe = recipe or choose_recipe(data, method)
     if epochs is not None:
@@ -87,8 +92,13 @@ def train(
         raise ValueError(f"a seed is 0 to {(1 << 24) - 1}, got {seed}")
     if method == "float":
         bits = activation_bits = 32
-    names = {"teacher": None if teacher is None else str(teacher), "start": None if start is None else str(start)}
+    names = {"teacher": _seen_from(out, teacher), "start": _seen_from(out, start)}
     config = RunConfig(model, data, method, bits, activation_bits, first_last, seed, recipe=recipe, **names)
+    if "." in names.values():
+        raise RunError(f"{out}: the run's own folder cannot be its teacher or start; choose another folder for the run")
+    finished = None if overwrite else finished_run(out, config)
+    if finished is not None:
+        return finished
     images = load_data(data, data_folder)
     lightning.seed_everything(seed, verbose=False)
     twin = _float_twin(start, model, images, data_folder) if start is not None else None
@@ -97,13 +107,28 @@ def train(
     guide = None
     if teacher is not None:
         # A float run that goes on trains its twin itself, so the teacher must be another network.
-        guide = twin if teacher == start and method != "float" else _float_model(teacher, images, data_folder)
+        shared = names["teacher"] == names["start"] and method != "float"
+        guide = twin if shared else _float_model(teacher, images, data_folder)
     rank = process_share()[0]
     with locked(out) if rank == 0 else nullcontext():
-        finished = open_run(out, config, write=rank == 0)
+        finished = open_run(out, config, overwrite=overwrite, write=rank == 0)
         if finished is not None:
             return finished
-        return _train(network, config, images, out, guide, twin, progress=progress and rank == 0)
+        progress = progress and rank == 0
+        return _train(network, config, images, out, guide, twin, fresh=overwrite, progress=progress)
+
+
+def retrain(model: str, data: str, **options: Any) -> TrainResult:
+    """Train in a folder that anyone can do without: a run with other settings makes way. Parameters as of `train`."""
+    try:
+        return train(model, data, **options)
+    except OtherRunError:
+        return train(model, data, **options, overwrite=True)
+
+
+def _seen_from(out: Path, folder: Path | None) -> str | None:
+    """Return a folder's path from a run's own, so that both may move, and every spelling is the same."""
+    return None if folder is None else os.path.relpath(folder.resolve(), out.resolve())
 
 
 def _train(
@@ -114,6 +139,7 @@ def _train(
     guide: nn.Module | None,
     twin: nn.Module | None,
     *,
+    fresh: bool,
     progress: bool,
 ) -> TrainResult:
     """Train a network, go on where its folder has a checkpoint, and keep the result there."""
@@ -121,7 +147,7 @@ def _train(
     torch.set_num_threads(1)
     scale = logits_scale(network, twin) if twin is not None and config.method != "float" else 20.0
     module = TrainingModule(network, config.recipe, images.classes, guide, scale, twin)
-    seconds = _fit(module, config, images, out, progress=progress)
+    seconds = _fit(module, config, images, out, fresh=fresh, progress=progress)
     summary = module.watch.summary(network)
     found: tuple[float, float | None, int | None] = (
         integer_evaluation(network, images) if config.integer else (accuracy(network, images), None, None)
@@ -163,13 +189,17 @@ def _float_model(folder: Path, images: ImageData, data_folder: Path) -> nn.Modul
     return model
 
 
-def _fit(module: TrainingModule, config: RunConfig, images: ImageData, out: Path, *, progress: bool) -> float:
+def _fit(
+    module: TrainingModule, config: RunConfig, images: ImageData, out: Path, *, fresh: bool, progress: bool
+) -> float:
     """Return how many seconds the training took, in all its sittings."""
     recipe = config.recipe
     timer = Timer()
     trainer = _trainer(out, recipe, timer, progress)
     checkpoint = out / CHECKPOINT
-    done = finished_steps(checkpoint) if checkpoint.exists() else 0
+    # Where the run starts anew, other processes may still see the checkpoint that the first one deletes.
+    goes_on = checkpoint.exists() and not fresh
+    done = finished_steps(checkpoint) if goes_on else 0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -177,7 +207,7 @@ def _fit(module: TrainingModule, config: RunConfig, images: ImageData, out: Path
                 module,
                 training_loader(images, recipe.batch, config.seed, *process_share(), done=done),
                 evaluation_loader(images),
-                ckpt_path=str(checkpoint) if checkpoint.exists() else None,
+                ckpt_path=str(checkpoint) if goes_on else None,
                 weights_only=True,
             )
         except RuntimeError as error:

@@ -19,7 +19,7 @@ from hw.systolic.build import generate
 from s3train.data import load_data
 from s3train.reference import make_reference
 from s3train.runs import export_run
-from s3train.train import train
+from s3train.train import retrain
 from sim.digests import build_digests
 from sim.images import with_extremes
 from sim.levels import LEVELS, Chain, Level, run_level
@@ -33,7 +33,7 @@ REAL = 20
 def trained_digits() -> tuple[Network, np.ndarray, dict[str, np.ndarray]]:
     """Return the digits CNN after a few epochs, test images, and what PyTorch's integer reference stores for them."""
     run = OUT / "digits-run"
-    train("small_resnet", "digits", out=run, data_folder=data_folder(), epochs=EPOCHS, progress=False)
+    retrain("small_resnet", "digits", out=run, data_folder=data_folder(), epochs=EPOCHS, progress=False)
     network, model, data = export_run(run, data_folder())
     reference = make_reference(model, network, data, REAL)
     return network, reference.images, reference.stored

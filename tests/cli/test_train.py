@@ -5,6 +5,7 @@ import json
 import math
 from pathlib import Path
 
+import lightning
 import numpy as np
 import pytest
 from PIL import Image
@@ -49,6 +50,41 @@ def test_a_run_keeps_what_made_it(tmp_path):
     header = next((tmp_path / "run" / "logs").rglob("metrics.csv")).read_text().splitlines()[0]
     for column in ("zeros/", "sign_flips/", "shift_2/", "gradient/"):
         assert column in header
+
+
+def test_another_run_is_refused_or_overwritten(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert train("mlp", "--epochs", 2, "--out", "run").exit_code == 0
+    kept = {file: file.read_bytes() for file in Path("run").rglob("*") if file.is_file()}
+    for resume in ([], ["--resume"]):
+        refused(
+            train("mlp", "--epochs", 3, "--seed", 1, "--out", "run", *resume),
+            "run: holds a run with seed 0, wanted is 1; choose another folder, or give it up with --overwrite",
+        )
+    refused(train("mlp", "--out", "run", "--resume", "--overwrite"), "--resume goes on with a run and --overwrite")
+    assert {file: file.read_bytes() for file in Path("run").rglob("*") if file.is_file()} == kept
+    assert train("mlp", "--epochs", 1, "--seed", 1, "--out", "run", "--overwrite").exit_code == 0
+    assert json.loads(Path("run/config.json").read_text())["seed"] == 1
+
+
+def test_runs_that_differ_are_in_folders_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for arguments in ([], ["--activation-bits", 4], ["--recipe", "paper"], ["--method", "float"]):
+        assert train("mlp", "--epochs", 1, *arguments).exit_code == 0
+    names = {folder.name for folder in Path("runs").iterdir()}
+    assert names == {
+        f"mlp-digits-{n}" for n in ("s33-a8-e1-s0", "s33-a4-e1-s0", "s33-a8-e1-s0-paper", "float-a32-e1-s0")
+    }
+
+
+def test_an_overwriting_run_that_is_interrupted_says_how_to_go_on(tmp_path, monkeypatch):
+    def interrupted(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(lightning.Trainer, "fit", interrupted)
+    for option, said in (([], False), (["--overwrite"], True)):
+        result = train("mlp", "--epochs", 1, "--out", tmp_path / "run", *option)
+        assert result.exit_code == 130 and ("leave out --overwrite" in result.output) == said
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
         "--bits": ("2", "3", "4", "5"), "--activation-bits": ("2", "8", "32"),
         "--recipe": ("default", "random", "paper"), "--epochs": ("1", "2"), "--seed": ("0", "1"),
         "--teacher": ("run",), "--start": ("run",), "--config": ("config.yaml",), "--out": ("run", "new"),
-        "--resume": (), "--no-resume": (),
+        "--resume": (), "--no-resume": (), "--overwrite": (),
     },
     "export": {"--out": ("out.s3net", "run"), "--samples": ("1", "5")},
     "check": {"--board": ("icebreaker", "hx8k_evn", "ulx3s_85f")},

@@ -20,7 +20,8 @@ from s3train.interrupt import SaveOnInterrupt
 from s3train.lightning_module import TrainingModule
 from s3train.models import build_model
 from s3train.recipe import choose_recipe
-from s3train.runs import RunConfig, RunError, TrainResult, build, close_run, export_run, load_run, open_run
+from s3train.run_config import RunConfig
+from s3train.runs import OtherRunError, RunError, TrainResult, build, close_run, export_run, load_run, open_run
 from s3train.train import train
 
 IMAGE = TensorFormat(8, 0, 8)
@@ -205,12 +206,22 @@ def finished(folder, config, network=None):
     return folder
 
 
-def test_a_damaged_config_makes_way_for_another_run(tmp_path):
+@pytest.mark.parametrize("missing", [False, True])
+def test_a_run_whose_settings_are_lost_is_kept_unless_it_is_given_up(tmp_path, missing):
     finished(tmp_path, CONFIG)
-    (tmp_path / "config.json").write_text("{")
-    assert open_run(tmp_path, CONFIG, write=False) is None
+    if missing:
+        (tmp_path / "config.json").unlink()
+        message = r"holds result.json of a run whose config.json is missing; choose another"
+    else:
+        (tmp_path / "config.json").write_text("{")
+        message = r"config.json is damaged \(.*\), so what the run was made with is unknown; choose another"
+    for write in (False, True):
+        with pytest.raises(OtherRunError, match=message):
+            open_run(tmp_path, CONFIG, write=write)
+    assert (tmp_path / "result.json").exists() and (tmp_path / "model.safetensors").exists()
+    assert open_run(tmp_path, CONFIG, overwrite=True, write=False) is None
     assert (tmp_path / "result.json").exists()
-    assert open_run(tmp_path, CONFIG) is None
+    assert open_run(tmp_path, CONFIG, overwrite=True) is None
     assert not (tmp_path / "result.json").exists() and not (tmp_path / "model.safetensors").exists()
     with pytest.raises(RunError, match=r"no finished run here \(model.safetensors is missing\)$"):
         load_run(tmp_path, tmp_path)

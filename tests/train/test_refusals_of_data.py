@@ -9,7 +9,8 @@ from s3train.data.folder import FolderImages
 from s3train.data.mnist import FILES, read_idx
 from s3train.recipe import Recipe, choose_recipe
 from s3train.reparam import S3, DenseShift
-from s3train.runs import RunConfig, build
+from s3train.run_config import RunConfig
+from s3train.runs import build
 
 CORRUPTED = gzip.compress(b"IDX", mtime=0)[:10] + b"\xff" * 20
 

@@ -20,7 +20,8 @@ from s3train.lightning_module import TrainingModule, logits_scale
 from s3train.models import build_model
 from s3train.recipe import choose_recipe
 from s3train.reparam import S3, TiedS3, weight_methods
-from s3train.runs import RunConfig, RunError, build, load_run
+from s3train.run_config import RunConfig
+from s3train.runs import OtherRunError, RunError, build, load_run
 from s3train.train import train
 
 
@@ -47,11 +48,11 @@ def test_a_short_training_learns_is_kept_and_not_repeated(tmp_path, monkeypatch)
     with monkeypatch.context() as context:
         context.setattr(lightning.Trainer, "fit", None)
         assert train("mlp", "digits", **options) == first
-        kept["recipe"]["features"] = 1.0
-        file.write_text(json.dumps(kept))
-        with pytest.raises(TypeError, match="'NoneType' object is not callable"):
-            train("mlp", "digits", **options)
-    train("mlp", "digits", **options)
+    kept["recipe"]["features"] = 1.0
+    file.write_text(json.dumps(kept))
+    with pytest.raises(OtherRunError, match=r"run: holds a run with recipe.features 1.0, wanted is 0.0; choose"):
+        train("mlp", "digits", **options)
+    assert train("mlp", "digits", overwrite=True, **options).accuracy == first.accuracy
     model, config, data = load_run(tmp_path / "run", tmp_path)
     assert integer_evaluation(model, data) == (first.accuracy, first.accuracy, 0) and first.differing_logits == 0
     whole = ShiftLogits.forward
