@@ -53,7 +53,11 @@ def run(
 
     Example: shiftforge train resnet8 --data cifar10 --bits 3
     """
-    begin_answer(as_json)
+    from s3train.processes import process_share
+
+    first = process_share()[0] == 0
+    # Of several processes one speaks.
+    begin_answer(as_json or not first)
     from s3train.config_file import read_config_file
     from s3train.recipe import choose_recipe
     from s3train.run_config import run_name
@@ -101,7 +105,7 @@ def run(
     console.print(f"test accuracy {result.accuracy:.2%}{integer}; the run is in {folder}")
     if result.integer_accuracy is not None:
         console.print(f"next: shiftforge export {folder}")
-    answer(as_json, **asdict(result))
+    answer(as_json and first, **asdict(result))
 
 
 def _twin(model: str, data: str, seed: int, epochs: int, *, progress: bool) -> Path:

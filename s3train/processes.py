@@ -1,9 +1,21 @@
-"""What several training processes do together; a single one does nothing."""
+"""The processes of a training: which one this is, and what they do together; a single one does nothing."""
 
 from __future__ import annotations
 
+import os
+
 import torch
 from torch import Tensor, distributed, nn
+
+
+def process_share() -> tuple[int, int]:
+    """Return (rank, number of processes)."""
+    return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def local_processes() -> int:
+    """Return the number of processes on this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 def together() -> bool:

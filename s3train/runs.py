@@ -60,6 +60,8 @@ class TrainResult:
         Shares of all weights, at the end; ``None`` in a float run.
     differing_logits : int or None
         Logits of all test images that differ between the evaluation model and the integer network: 0.
+    integer_refusal : str or None
+        Why a network that was to have an integer form has none.
     """
 
     folder: Path
@@ -69,6 +71,7 @@ class TrainResult:
     zeros: float | None = None
     sign_flips: float | None = None
     differing_logits: int | None = None
+    integer_refusal: str | None = None
 
 
 def build(config: RunConfig, data: ImageData, twin: nn.Module | None = None) -> nn.Module:
@@ -178,15 +181,31 @@ def read_result(folder: Path) -> TrainResult:
         raise RunError(f"{folder}: {_RESULT} is damaged ({error}); delete it to finish the run again") from error
 
 
-def close_run(result: TrainResult, network: nn.Module) -> None:
-    """Keep the network and, last, the result."""
-    out = result.folder
+def keep_network(out: Path, network: nn.Module) -> None:
+    """Write the network of a run."""
     # A copy of everything: concatenated tensors share a quantiser, a file has no shared memory.
     state = {name: value.clone().contiguous() for name, value in network.state_dict().items()}
     write_whole(out / _STATE, save_tensors(state))
+
+
+def close_run(result: TrainResult) -> None:
+    """Keep the result of a run, whose network is there: the run is finished."""
     fields = asdict(result)
     del fields["folder"]
-    write_json(out / _RESULT, fields)
+    write_json(result.folder / _RESULT, fields)
+
+
+def checked(result: TrainResult) -> TrainResult:
+    """Return a result; ``RunError`` if the integer network is missing or is not what was trained."""
+    kept = f"the trained network is kept in {result.folder / _STATE}, its accuracy is {result.accuracy:.2%}"
+    if result.integer_refusal is not None:
+        raise RunError(f"{result.folder}: no integer network, {result.integer_refusal}; {kept} without one")
+    if result.differing_logits:
+        raise RunError(
+            f"{result.folder}: {result.differing_logits} logits of the test images differ between the evaluation model "
+            f"and the integer network, which are to be equal; {kept}, {result.integer_accuracy or 0:.2%} in integers"
+        )
+    return result
 
 
 def read_config(folder: Path) -> RunConfig:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import warnings
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -12,31 +10,28 @@ from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar, Timer
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch import nn
 
-from s3train.checkpoint import WholeCheckpoints
 from s3train.data import ImageData, load_data
-from s3train.data.batches import evaluation_loader, training_loader
 from s3train.evaluation import accuracy, integer_evaluation
-from s3train.interrupt import SaveOnInterrupt, finished_steps
+from s3train.fit import fit
+from s3train.formats import UnsupportedModelError
 from s3train.lightning_module import TrainingModule, logits_scale
+from s3train.processes import process_share
 from s3train.recipe import Recipe, choose_recipe
 from s3train.run_config import RunConfig
 from s3train.runs import (
-    CHECKPOINT,
     OtherRunError,
-    RunError,
     TrainResult,
     build,
+    checked,
     close_run,
     finished_run,
-    load_run,
+    keep_network,
     locked,
     open_run,
-    read_config,
 )
+from s3train.twin import float_model, float_twin
 
 
 def train(
@@ -95,25 +90,27 @@ def train(
     names = {"teacher": _seen_from(out, teacher), "start": _seen_from(out, start)}
     config = RunConfig(model, data, method, bits, activation_bits, first_last, seed, recipe=recipe, **names)
     if "." in names.values():
-        raise RunError(f"{out}: the run's own folder cannot be its teacher or start; choose another folder for the run")
+        raise ValueError(
+            f"{out}: the run's own folder cannot be its teacher or start; choose another folder for the run"
+        )
     finished = None if overwrite else finished_run(out, config)
     if finished is not None:
-        return finished
+        return checked(finished)
     images = load_data(data, data_folder)
     lightning.seed_everything(seed, verbose=False)
-    twin = _float_twin(start, model, images, data_folder) if start is not None else None
+    twin = float_twin(start, model, images, data_folder) if start is not None else None
     # A twin comes in evaluation mode, and Lightning leaves modes as they are.
     network = build(config, images, twin).train()
     guide = None
     if teacher is not None:
         # A float run that goes on trains its twin itself, so the teacher must be another network.
         shared = names["teacher"] == names["start"] and method != "float"
-        guide = twin if shared else _float_model(teacher, images, data_folder)
+        guide = twin if shared else float_model(teacher, images, data_folder)
     rank = process_share()[0]
     with locked(out) if rank == 0 else nullcontext():
         finished = open_run(out, config, overwrite=overwrite, write=rank == 0)
         if finished is not None:
-            return finished
+            return checked(finished)
         progress = progress and rank == 0
         return _train(network, config, images, out, guide, twin, fresh=overwrite, progress=progress)
 
@@ -147,107 +144,24 @@ def _train(
     torch.set_num_threads(1)
     scale = logits_scale(network, twin) if twin is not None and config.method != "float" else 20.0
     module = TrainingModule(network, config.recipe, images.classes, guide, scale, twin)
-    seconds = _fit(module, config, images, out, fresh=fresh, progress=progress)
+    seconds, trainer = fit(module, config, images, out, fresh=fresh, progress=progress)
+    first = process_share()[0] == 0
+    if first:
+        # Whatever the evaluation finds, the network is there.
+        keep_network(out, network)
     summary = module.watch.summary(network)
-    found: tuple[float, float | None, int | None] = (
-        integer_evaluation(network, images) if config.integer else (accuracy(network, images), None, None)
-    )
-    right, integer_right, differing = found
-    flips = summary.get("sign_flips")
-    result = TrainResult(out, right, integer_right, seconds, summary.get("zeros"), flips, differing)
-    if process_share()[0] == 0:
-        close_run(result, network)
-    return result
-
-
-def process_share() -> tuple[int, int]:
-    """Return (rank, number of processes), as ``torchrun`` says."""
-    return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-
-
-def _float_twin(folder: Path, model: str, images: ImageData, data_folder: Path) -> nn.Module:
-    """Return the trained float model of a finished run, which the network starts from."""
-    config = read_config(folder)
-    if config.method == "float" and config.model == model:
-        return _float_model(folder, images, data_folder)
-    raise RunError(
-        f"{folder}: a run of {config.model} with method {config.method}, "
-        f"only a float run of the same model, {model}, can be started from"
-    )
-
-
-def _float_model(folder: Path, images: ImageData, data_folder: Path) -> nn.Module:
-    """Return the trained float model of a finished run on images of the same form."""
-    model, config, found = load_run(folder, data_folder)
-    if config.method != "float":
-        raise RunError(f"{folder}: a run with method {config.method}, only a float run can be a teacher")
-    if (found.shape, found.classes) != (images.shape, images.classes):
-        raise RunError(
-            f"{folder}: a run on {config.data}, images {found.shape} of {found.classes} classes; "
-            f"{images.name} has {images.shape} of {images.classes}"
-        )
-    return model
-
-
-def _fit(
-    module: TrainingModule, config: RunConfig, images: ImageData, out: Path, *, fresh: bool, progress: bool
-) -> float:
-    """Return how many seconds the training took, in all its sittings."""
-    recipe = config.recipe
-    timer = Timer()
-    trainer = _trainer(out, recipe, timer, progress)
-    checkpoint = out / CHECKPOINT
-    # Where the run starts anew, other processes may still see the checkpoint that the first one deletes.
-    goes_on = checkpoint.exists() and not fresh
-    done = finished_steps(checkpoint) if goes_on else 0
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    integer_right = differing = refusal = None
+    if config.integer:
         try:
-            trainer.fit(
-                module,
-                training_loader(images, recipe.batch, config.seed, *process_share(), done=done),
-                evaluation_loader(images),
-                ckpt_path=str(checkpoint) if goes_on else None,
-                weights_only=True,
-            )
-        except RuntimeError as error:
-            if "state_dict" not in str(error):
-                raise
-            raise ValueError(f"{checkpoint}: a checkpoint of another network; delete it to start again") from error
-        except SystemExit as error:
-            # Lightning's way to end after Ctrl-C; the checkpoint is written.
-            raise KeyboardInterrupt from error
-    seconds: float = timer.time_elapsed()
-    return seconds
-
-
-def _trainer(out: Path, recipe: Recipe, timer: Timer, progress: bool) -> lightning.Trainer:
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    callbacks: list[Any] = [
-        ModelCheckpoint(out, filename="last", enable_version_counter=False, save_on_train_epoch_end=True),
-        SaveOnInterrupt(out / CHECKPOINT),
-        timer,
-    ]
-    if progress:
-        callbacks.append(RichProgressBar(leave=False))
-    world = process_share()[1]
-    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    return lightning.Trainer(
-        max_epochs=recipe.epochs,
-        accelerator="auto",
-        devices=local,
-        num_nodes=world // local,
-        # The activation scales get no gradient in the frozen last steps.
-        strategy="ddp_find_unused_parameters_true" if world > 1 else "auto",
-        use_distributed_sampler=False,
-        precision=recipe.precision,
-        callbacks=callbacks,
-        plugins=[WholeCheckpoints()],
-        logger=[CSVLogger(out, "logs", "csv"), TensorBoardLogger(out, "logs", "tensorboard")],
-        enable_progress_bar=progress,
-        enable_model_summary=False,
-        # All test images through the exact evaluation model take a good part of an epoch's time.
-        check_val_every_n_epoch=max(1, recipe.epochs // 5),
-        num_sanity_val_steps=0,
-        log_every_n_steps=20,
-    )
+            right, integer_right, differing = integer_evaluation(network, images)
+        except UnsupportedModelError as error:
+            refusal = str(error)
+    if integer_right is None:
+        right = accuracy(network, images)
+    flips = summary.get("sign_flips")
+    result = TrainResult(out, right, integer_right, seconds, summary.get("zeros"), flips, differing, refusal)
+    if first:
+        close_run(result)
+    # What other processes go on with, such as a twin, is there for all of them.
+    trainer.strategy.barrier()
+    return checked(result)

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from s3train.lightning_module import TrainingModule
 from s3train.recipe import choose_recipe
 from s3train.run_config import RunConfig, first_difference, run_name
-from s3train.runs import OtherRunError, RunError
+from s3train.runs import OtherRunError
 from s3train.train import retrain, train
 
 CONFIG = RunConfig("mlp", "digits", "s3", 3, 8, True, 0, "../twin", None, choose_recipe("digits", epochs=1))
@@ -92,7 +92,7 @@ def test_a_run_is_not_its_own_teacher(tmp_path):
     options = {"out": tmp_path / "run", "data_folder": tmp_path, "progress": False}
     train("mlp", "digits", method="float", epochs=1, **options)
     kept = contents(tmp_path / "run")
-    with pytest.raises(RunError, match="run: the run's own folder cannot be its teacher or start"):
+    with pytest.raises(ValueError, match="run: the run's own folder cannot be its teacher or start"):
         train("mlp", "digits", start=tmp_path / "run" / ".", overwrite=True, **options)
     assert contents(tmp_path / "run") == kept
 

@@ -21,7 +21,17 @@ from s3train.lightning_module import TrainingModule
 from s3train.models import build_model
 from s3train.recipe import choose_recipe
 from s3train.run_config import RunConfig
-from s3train.runs import OtherRunError, RunError, TrainResult, build, close_run, export_run, load_run, open_run
+from s3train.runs import (
+    OtherRunError,
+    RunError,
+    TrainResult,
+    build,
+    close_run,
+    export_run,
+    keep_network,
+    load_run,
+    open_run,
+)
 from s3train.train import train
 
 IMAGE = TensorFormat(8, 0, 8)
@@ -202,7 +212,8 @@ CONFIG = RunConfig("mlp", "digits", "s3", 3, 8, True, 0, None, None, choose_reci
 def finished(folder, config, network=None):
     """Make the folder of a run that was never trained."""
     assert open_run(folder, config) is None
-    close_run(TrainResult(folder, 0.1, None, 0.0), network or build(config, load_digits()))
+    keep_network(folder, network or build(config, load_digits()))
+    close_run(TrainResult(folder, 0.1, None, 0.0))
     return folder
 
 
