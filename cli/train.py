@@ -87,11 +87,6 @@ def run(
         raise ValueError("--resume goes on with a run and --overwrite deletes it, choose one of them")
     if resume and not (folder / CHECKPOINT).exists():
         raise RunError(f"{folder}: no interrupted run here to go on with ({CHECKPOINT} is missing)")
-    wanted = {"teacher": chosen.distillation > 0, "start": chosen.from_twin}
-    missing = [key for key, needed in wanted.items() if needed and options[key] is None]
-    if missing and method_name != "float":
-        twin = _twin(name, data_name, options.get("seed", 0), chosen.epochs, progress=not as_json)
-        options |= dict.fromkeys(missing, twin)
     options |= {"data_folder": data_folder(), "recipe": chosen, "progress": not as_json, "overwrite": overwrite}
     try:
         result = train(name, data_name, out=folder, **options)
@@ -106,18 +101,3 @@ def run(
     if result.integer_accuracy is not None:
         console.print(f"next: shiftforge export {folder}")
     answer(as_json and first, **asdict(result))
-
-
-def _twin(model: str, data: str, seed: int, epochs: int, *, progress: bool) -> Path:
-    """Train the float network that the shift network learns and starts from, unless that was done."""
-    from s3train.recipe import choose_recipe
-    from s3train.run_config import run_name
-    from s3train.train import train
-
-    folder = Path("runs") / run_name(model, data, "float", 32, 32, seed, epochs)
-    console.print(f"the float twin comes first, in {folder}: the shift network learns from it")
-    recipe = choose_recipe(data, "float", epochs=epochs)
-    train(
-        model, data, out=folder, data_folder=data_folder(), method="float", seed=seed, recipe=recipe, progress=progress
-    )
-    return folder

@@ -10,16 +10,18 @@ from typing import Any
 
 import lightning
 import torch
+from rich.console import Console
 from torch import nn
 
-from s3train.data import ImageData, load_data
+from s3train.data import DATASETS, ImageData, load_data
 from s3train.evaluation import accuracy, integer_evaluation
 from s3train.fit import fit
 from s3train.formats import UnsupportedModelError
 from s3train.lightning_module import TrainingModule, logits_scale
+from s3train.models import CLASSIFIERS, MODELS
 from s3train.processes import process_share
 from s3train.recipe import Recipe, choose_recipe
-from s3train.run_config import RunConfig
+from s3train.run_config import RunConfig, run_name
 from s3train.runs import (
     OtherRunError,
     TrainResult,
@@ -57,7 +59,8 @@ def train(
     Parameters
     ----------
     model, data, method, bits, activation_bits, first_last, seed, teacher, start
-        See :class:`s3train.run_config.RunConfig`.
+        See :class:`s3train.run_config.RunConfig`. Where the recipe wants a teacher or a start and there is none, it is
+        the float twin (same model, data, length and seed), which is trained first, in a folder beside ``out``.
     out : Path
         Folder of the run: ``config.json``, ``versions.json``, ``model.safetensors``, ``result.json``, logs (CSV and
         TensorBoard), the last checkpoint.
@@ -75,18 +78,21 @@ def train(
     Raises
     ------
     DataError, ValueError, RunError
-        Data, model or method is unknown or damaged, ``out`` holds a run with other settings, the folder of the teacher
-        or start is no finished run, or another process trains in ``out``.
+        Data, model or method is unknown or damaged, the model is no classifier, the recipe does not use the teacher,
+        ``out`` holds a run with other settings, the folder of the teacher or start is no finished run, or another
+        process trains in ``out``.
     """
     recipe = recipe or choose_recipe(data, method)
     if epochs is not None:
         recipe = replace(recipe, epochs=epochs)
-    if activation_bits != 32 and not 2 <= activation_bits <= 8:
-        raise ValueError(f"activations have 2 to 8 bits, or 32 for float ones, got {activation_bits}")
-    if not 0 <= seed < 1 << 24:
-        raise ValueError(f"a seed is 0 to {(1 << 24) - 1}, got {seed}")
+    _check(model, data, activation_bits, seed)
     if method == "float":
         bits = activation_bits = 32
+    twin_folder = out.parent / run_name(model, data, "float", 32, 32, seed, recipe.epochs)
+    given = [folder for folder in (teacher, start) if folder is not None]
+    if method != "float":
+        teacher = twin_folder if teacher is None and recipe.distillation else teacher
+        start = twin_folder if start is None and recipe.from_twin else start
     names = {"teacher": _seen_from(out, teacher), "start": _seen_from(out, start)}
     config = RunConfig(model, data, method, bits, activation_bits, first_last, seed, recipe=recipe, **names)
     if "." in names.values():
@@ -97,6 +103,18 @@ def train(
     if finished is not None:
         return checked(finished)
     images = load_data(data, data_folder)
+    rank = process_share()[0]
+    progress = progress and rank == 0
+    if twin_folder in {teacher, start} - set(given):
+        # What is wrong with the settings is said before the twin's training, not after it.
+        build(config, images)
+        for folder in given:
+            float_model(folder, images, data_folder)
+        if progress:
+            said = f"the shift network learns from its float twin in {twin_folder}, which is trained first if need be"
+            Console(markup=False, emoji=False, highlight=False).print(said)
+        options: dict[str, Any] = {"data_folder": data_folder, "progress": progress}
+        train(model, data, out=twin_folder, method="float", epochs=recipe.epochs, seed=seed, **options)
     lightning.seed_everything(seed, verbose=False)
     twin = float_twin(start, model, images, data_folder) if start is not None else None
     # A twin comes in evaluation mode, and Lightning leaves modes as they are.
@@ -106,12 +124,15 @@ def train(
         # A float run that goes on trains its twin itself, so the teacher must be another network.
         shared = names["teacher"] == names["start"] and method != "float"
         guide = twin if shared else float_model(teacher, images, data_folder)
-    rank = process_share()[0]
+        if not recipe.distillation:
+            raise ValueError(
+                f"the recipe does not use the teacher {teacher}, its distillation is 0; leave the teacher out, or say "
+                f"how much of the loss it is (distillation under settings, up to 1)"
+            )
     with locked(out) if rank == 0 else nullcontext():
         finished = open_run(out, config, overwrite=overwrite, write=rank == 0)
         if finished is not None:
             return checked(finished)
-        progress = progress and rank == 0
         return _train(network, config, images, out, guide, twin, fresh=overwrite, progress=progress)
 
 
@@ -121,6 +142,19 @@ def retrain(model: str, data: str, **options: Any) -> TrainResult:
         return train(model, data, **options)
     except OtherRunError:
         return train(model, data, **options, overwrite=True)
+
+
+def _check(model: str, data: str, activation_bits: int, seed: int) -> None:
+    """Raise ``ValueError`` for what no training has."""
+    if model in MODELS and model not in CLASSIFIERS:
+        raise ValueError(
+            f"model {model} gives its input back, it cannot learn the classes of {data}; every data set "
+            f"({', '.join(DATASETS)}) trains the classifiers that take its images: {', '.join(CLASSIFIERS)}"
+        )
+    if activation_bits != 32 and not 2 <= activation_bits <= 8:
+        raise ValueError(f"activations have 2 to 8 bits, or 32 for float ones, got {activation_bits}")
+    if not 0 <= seed < 1 << 24:
+        raise ValueError(f"a seed is 0 to {(1 << 24) - 1}, got {seed}")
 
 
 def _seen_from(out: Path, folder: Path | None) -> str | None:

@@ -20,7 +20,7 @@ from s3train.models.polyphase_block import PolyphaseBlock
 from s3train.models.separable import DSCNN, MobileNetV1
 from s3train.models.small_resnet import ResidualBlock, SmallResNet
 
-__all__ = ["MODELS", "Count", "build_model", "count"]
+__all__ = ["CLASSIFIERS", "MODELS", "Count", "build_model", "count"]
 
 MODELS: dict[str, Callable[[tuple[int, int, int], int], nn.Module]] = {
     "mlp": MLP,
@@ -45,6 +45,9 @@ MODELS: dict[str, Callable[[tuple[int, int, int], int], nn.Module]] = {
     "invariant_addressnet": InvariantAddressNet,
 }
 """Every model by its name: called with the shape of an image and the number of classes."""
+
+CLASSIFIERS = tuple(name for name in MODELS if name != "autoencoder")
+"""Those whose output is one logit a class."""
 
 
 def build_model(name: str, shape: tuple[int, int, int], classes: int) -> nn.Module:

@@ -57,7 +57,9 @@ def test_a_core_and_a_flash(build, tmp_path):
 def test_a_training_and_its_export(tmp_path):
     trained = found("train", "mlp", "--method", "float", "--epochs", "1", "--out", tmp_path / "run")
     assert 0 < trained["accuracy"] <= 1 and trained["integer_accuracy"] is None
-    arguments = ("train", "mlp", "--epochs", "1", "--teacher", tmp_path / "run", "--start", tmp_path / "run")
+    config = tmp_path / "c.yaml"
+    config.write_text("model: mlp\nsettings: {epochs: 1, distillation: 0.5}\n")
+    arguments = ("train", "--config", config, "--teacher", tmp_path / "run", "--start", tmp_path / "run")
     shifted = found(*arguments, "--out", tmp_path / "s3")
     assert shifted["differing_logits"] == 0
     exported = found("export", tmp_path / "s3", "--out", tmp_path / "net.s3net", "--samples", "3")

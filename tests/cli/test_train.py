@@ -8,13 +8,16 @@ from pathlib import Path
 import lightning
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from typer.testing import CliRunner
 
+import s3train.train
 from cli.main import app
 from s3train.config_file import ConfigError, read_config_file
-from s3train.data import DATASETS, load_digits
+from s3train.data import DATASETS, MemoryImages, load_digits
 from s3train.data.folder import FolderImages
+from s3train.formats import TensorFormat
 from s3train.runs import build
 
 runner = CliRunner()
@@ -101,12 +104,16 @@ def test_an_overwriting_run_that_is_interrupted_says_how_to_go_on(tmp_path, monk
         (["mlp", "--data", "cifar100"], ["train.bin: cannot be read", "https://"]),
         (["mlp", "--resume"], ["no interrupted run here"]),
         (["mlp", "--teacher", "nowhere"], ["nowhere: no finished run here"]),
+        (["autoencoder"], ["autoencoder gives its input back", "classes of digits", "mlp, small_resnet, resnet8"]),
+        (["resnet8", "--data", "cifar10", "--bits", "9"], ["s3 has 2 to 5 bits, got 9"]),
+        (["resnet8", "--data", "cifar10", "--teacher", "nowhere"], ["nowhere: no finished run here"]),
         (["lenet5"], ["28x28 or 32x32", "8x8"]),
         ([], ["say which model"]),
     ],
 )
 def test_bad_arguments_leave_nothing_behind(tmp_path, monkeypatch, arguments, words):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(DATASETS, "cifar10", lambda folder: little_cifar())
     refused(train(*arguments), *words)
     assert not any(tmp_path.rglob("*"))
 
@@ -181,6 +188,44 @@ def test_a_full_disk_is_one_sentence_and_the_old_checkpoint_stays(tmp_path, monk
     refused(train("mlp", "--epochs", 3, "--out", tmp_path / "run"), "No space left on device", "last.ckpt")
     assert (tmp_path / "run" / "last.ckpt").read_bytes() == before
     assert not list((tmp_path / "run").glob(".*"))
+
+
+def little_cifar():
+    pixels = torch.randint(0, 256, (130, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(130) % 10
+    return MemoryImages(
+        "cifar10", TensorFormat(8, 128, 7), pixels, labels, pixels[:20], labels[:20], shift=4, flip=True
+    )
+
+
+def test_the_float_twin_comes_first_and_is_used_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(DATASETS, "cifar10", lambda folder: little_cifar())
+    arguments = ("resnet8", "--data", "cifar10", "--epochs", 1)
+    result = train(*arguments)
+    assert result.exit_code == 0, result.output + result.stderr
+    twin = Path("runs/resnet8-cifar10-float-a32-e1-s0")
+    assert f"from its float twin in {twin}" in " ".join(result.output.split())
+    kept = json.loads(Path("runs/resnet8-cifar10-s33-a8-e1-s0/config.json").read_text())
+    assert kept["teacher"] == kept["start"] == f"../{twin.name}"
+    before = (twin / "result.json").stat().st_mtime_ns
+    # From Python it is the same, and a twin that is there is taken.
+    options = {"data_folder": tmp_path, "epochs": 1, "progress": False}
+    again = s3train.train.train("resnet8", "cifar10", out=Path("runs/resnet8-cifar10-s33-a8-e1-s0"), **options)
+    assert again.accuracy == json.loads((again.folder / "result.json").read_text())["accuracy"]
+    s3train.train.train("resnet8", "cifar10", out=Path("runs/other"), activation_bits=4, **options)
+    assert (twin / "result.json").stat().st_mtime_ns == before
+    s3train.train.train("resnet8", "cifar10", out=tmp_path / "new" / "run", **options)
+    assert (tmp_path / "new" / twin.name / "result.json").exists()
+
+
+def test_a_teacher_that_the_recipe_does_not_use_is_refused(tmp_path):
+    assert train("mlp", "--method", "float", "--epochs", 1, "--out", tmp_path / "float").exit_code == 0
+    arguments = ("mlp", "--epochs", 1, "--teacher", tmp_path / "float", "--out", tmp_path / "run")
+    refused(
+        train(*arguments), f"does not use the teacher {tmp_path}/float, its distillation is 0; leave the teacher out"
+    )
+    assert not (tmp_path / "run").exists()
 
 
 def make_images(home):

@@ -1,5 +1,6 @@
 """An interrupted training goes on bit for bit; two processes train one network."""
 
+import json
 import os
 import signal
 import subprocess
@@ -136,3 +137,26 @@ def test_two_processes_train_one_network(tmp_path, model, epochs):
     one, other = (torch.load(tmp_path / f"run{rank}.pt", weights_only=True) for rank in range(2))
     assert one.keys() == other.keys()
     assert [name for name in one if not torch.equal(one[name], other[name])] == []
+
+
+def test_a_twin_that_two_processes_train_is_there_for_both(tmp_path):
+    script = tmp_path / "run.py"
+    script.write_text(
+        "import os, sys, time\nimport s3train.train\nfrom cli.main import app\n"
+        "keep, rank = s3train.train.keep_network, os.environ['RANK']\n"
+        # The first process is slow to write what the other one waits for.
+        "s3train.train.keep_network = lambda *given: (time.sleep(4), keep(*given))\n"
+        "sys.stdout = open(f'said{rank}', 'w')\n"
+        "app()\n"
+    )
+    (tmp_path / "c.yaml").write_text("model: mlp\nsettings: {epochs: 1, from_twin: true, distillation: 0.5}\n")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
+    arguments = ["train", "--config", "c.yaml", "--out", "run", "--json"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*command, *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=110
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert json.loads((tmp_path / "said0").read_text())["differing_logits"] == 0
+    assert (tmp_path / "said1").read_text() == ""
+    assert (tmp_path / "mlp-digits-float-a32-e1-s0" / "result.json").exists()
