@@ -36,7 +36,13 @@ class TwoTermFactor:
         return self.sign * torch.exp2(self.e.double()) * (1 + self.t * torch.exp2(-self.j.double()))
 
 
-def round_factor(m: Tensor, *, terms: int = 2, low: int = -16, high: int = 8) -> TwoTermFactor:
+LOWEST, HIGHEST = -16, 8
+"""Range of ``e``."""
+
+
+def round_factor(
+    m: Tensor, *, terms: int = 2, low: int = LOWEST, high: int = HIGHEST, least: int | None = None
+) -> TwoTermFactor:
     """Return the factor nearest to ``m`` (channels,), the smaller one on a tie.
 
     Parameters
@@ -47,15 +53,19 @@ def round_factor(m: Tensor, *, terms: int = 2, low: int = -16, high: int = 8) ->
         2, or 1 for a single power of two.
     low, high : int
         Range of ``e``; outside of it the factor is ``2^low`` or ``2^high``.
+    least : int or None
+        Smallest ``e - j``, the exponent of the factor's last bit: near ``2^least`` the second term becomes coarser.
     """
     table = torch.tensor(_TWO_TERMS if terms == 2 else _ONE_TERM, dtype=torch.float64, device=m.device)
     m = m.detach().double()
     sign = torch.where(m >= 0, 1, -1)
     size = m.abs()
     floor = torch.frexp(size.clamp_min(2.0 ** (low - 1)))[1].double() - 1
-    distance = (size / torch.exp2(floor))[..., None] - table[:, 0]
+    distance = ((size / torch.exp2(floor))[..., None] - table[:, 0]).abs()
+    if least is not None:
+        distance = distance.masked_fill(floor[..., None] + table[:, 1] - table[:, 3] < least, torch.inf)
     # argmin takes the first of equal distances, and the table ascends: the smaller value.
-    entry = table[distance.abs().argmin(dim=-1)].long()
+    entry = table[distance.argmin(dim=-1)].long()
     e, t, j = floor.long() + entry[..., 1], entry[..., 2], entry[..., 3]
     outside = (e < low) | (e > high)
     e = e.clamp(low, high)

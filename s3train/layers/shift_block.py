@@ -12,9 +12,15 @@ from torch.nn import functional
 from s3train.formats import TensorFormat, UnsupportedModelError
 from s3train.layers.activation_quantizer import ActivationQuantizer
 from s3train.layers.exact_sums import exact_sums
-from s3train.layers.factor import TwoTermFactor, round_factor
+from s3train.layers.factor import HIGHEST, LOWEST, TwoTermFactor, round_factor
 
 FormatSource = Callable[[], TensorFormat]
+
+MAX_S, MAX_PK = 20, 15
+"""Largest shifts of the output formula."""
+
+_MAX_BIAS = (1 << 31) - 1 - (1 << MAX_S - 1)
+"""Largest constant without the rounding constant, which is added to it."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +94,20 @@ class ShiftBlock(nn.Module):
         self.residual = residual
 
     def factor(self, variance: Tensor | None = None) -> TwoTermFactor:
-        """Return the rounded factor, for the running variance unless another one is given."""
+        """Return the rounded factor, for the running variance unless another one is given.
+
+        It keeps :meth:`shifts` within the hardware's range, as far as a factor can.
+        """
         variance = self.running_var if variance is None else variance
-        return round_factor(self.gamma.double() / torch.sqrt(variance.double() + self.eps), terms=self.terms)
+        m = self.gamma.double() / torch.sqrt(variance.double() + self.eps)
+        given, stored = self.source().exponent, self.quantizer.format.exponent
+        # S <= 20 and P <= 15, with a residual operand P <= 15 and K <= 15 too.
+        least, most = given - stored - MAX_S, given - stored + MAX_PK
+        if self.residual is not None:
+            other = given - self.residual().exponent
+            least, most = max(least, other - MAX_PK), min(most, other + MAX_PK)
+        low, high = max(LOWEST, least), min(HIGHEST, most)
+        return round_factor(m, terms=self.terms, low=min(low, HIGHEST), high=max(high, LOWEST), least=least)
 
     def shifts(self, factor: TwoTermFactor) -> tuple[Tensor, Tensor, Tensor]:
         """Return (S, P, K) per channel, int64."""
@@ -103,10 +120,11 @@ class ShiftBlock(nn.Module):
         return s, e1 + s, e2 + s
 
     def bias_integer(self, factor: TwoTermFactor) -> Tensor:
-        """Return ``floor(β'·2^(f_out + S) + 1/2)`` for the running mean, int64."""
+        """Return ``floor(β'·2^(f_out + S) + 1/2)`` for the running mean, int64, within what B can hold."""
         offset = self.beta.detach().double() - self.running_mean.double() * factor.value
         s = self.shifts(factor)[0]
-        return torch.floor(torch.ldexp(offset, self.quantizer.format.exponent + s) + 0.5).long()
+        grid = self.quantizer.format.exponent + s
+        return _rounded_constant(torch.ldexp(offset, grid)).long()
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
         """Return the quantised activations."""
@@ -149,7 +167,7 @@ class ShiftBlock(nn.Module):
         ratio = torch.where(wanted == 0, 1.0, factor.value / wanted)
         grid = torch.exp2((self.quantizer.format.exponent + self.shifts(factor)[0]).double())
         offset = self.beta.double() - self.running_mean.double() * factor.value
-        shift = torch.floor(offset * grid + 0.5) / grid - offset
+        shift = _rounded_constant(offset * grid) / grid - offset
         return ratio.to(self.gamma.dtype), shift.to(self.gamma.dtype)
 
     def integer(self, name: str) -> IntegerLayer:
@@ -157,15 +175,21 @@ class ShiftBlock(nn.Module):
         factor = self.factor()
         s, p, k = self.shifts(factor)
         b = self.bias_integer(factor) + ((1 << s) >> 1)
-        for field, value, most in (("S", s, 20), ("P", p, 15), ("K", k, 15), ("|B|", b.abs(), (1 << 31) - 1)):
-            if int(value.max()) > most or int(value.min()) < 0:
+        for field, value, most in (("S", s, MAX_S), ("P", p, MAX_PK), ("K", k, MAX_PK)):
+            if int(value.max()) > most:
                 raise UnsupportedModelError(
-                    f"layer {name!r}: {field} reaches {int(value.max())}, supported is up to {most}; "
-                    f"its batch norm's factor is extreme, train longer or with a smaller learning rate"
+                    f"layer {name!r}: {field} reaches {int(value.max())}, supported is up to {most}; the scales of its "
+                    f"input, output and residual operand are too far apart, train longer or with a smaller learning "
+                    f"rate of the scales (exponent_lr)"
                 )
         weight = integer_weight(name, self.layer)
         sign = factor.sign.view(-1, 1, 1, 1)
         return IntegerLayer(weight * sign, factor.t, factor.j, s, p, k, b)
+
+
+def _rounded_constant(value: Tensor) -> Tensor:
+    """Return a constant on its grid, float64, rounded and clamped to what B can hold."""
+    return torch.floor(value + 0.5).clamp(-_MAX_BIAS, _MAX_BIAS)
 
 
 def integer_weight(name: str, layer: nn.Module) -> Tensor:

@@ -164,21 +164,15 @@ def test_a_layer_without_integers_is_refused():
         IntegerModel(network, IMAGE).run(torch.zeros(1, 1, 8, 8, dtype=torch.uint8))
 
 
-@pytest.mark.parametrize(
-    ("gamma", "beta", "exponent", "message"),
-    [
-        (1e-9, 0.0, 20, r"S reaches \d\d, supported is up to 20"),
-        (200.0, 0.0, -20, r"P reaches \d\d, supported is up to 15"),
-        (1.0, 1e12, 8, r"\|B\| reaches \d{10,}, supported is up to 2147483647"),
-    ],
-)
-def test_a_factor_beyond_the_hardware_is_refused(gamma, beta, exponent, message):
-    image = TensorFormat(8, 0, exponent)
-    network = convert(build_model("mlp", (1, 8, 8), 10), image=image)
-    network.layers_1_block.gamma.data.fill_(gamma)
-    network.layers_1_block.beta.data.fill_(beta)
-    with pytest.raises(UnsupportedModelError, match=f"^layer 'layers_1_block': {message}; its batch norm's factor is "):
-        IntegerModel(network, image)
+def test_scales_that_are_too_far_apart_for_the_hardware_are_refused():
+    network = convert(build_model("small_resnet", (1, 8, 8), 10), image=IMAGE)
+    network.block1_conv2_block.quantizer.latent_exponent.data.fill_(15.0)
+    network.stem_block.quantizer.latent_exponent.data.fill_(-5.0)
+    message = (
+        "^layer 'block1_conv2_block': K reaches 20, supported is up to 15; the scales of its input, output and resid"
+    )
+    with pytest.raises(UnsupportedModelError, match=message):
+        IntegerModel(network, IMAGE)
 
 
 def test_a_missing_config_file_is_refused(tmp_path):

@@ -188,7 +188,7 @@ def test_an_unknown_recipe_is_refused():
         choose_recipe("digits", name="magic")
 
 
-@pytest.mark.parametrize(("bits", "activation_bits"), [(3, 8), (5, 32)])
+@pytest.mark.parametrize(("bits", "activation_bits"), [(3, 8), (5, 8), (5, 32)])
 def test_mixed_precision_leaves_the_latents_and_the_weights_of_s3_alone(tmp_path, monkeypatch, bits, activation_bits):
     weights, read = [], set()
     forward, convolve = S3.forward, nn.Conv2d._conv_forward
