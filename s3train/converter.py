@@ -22,10 +22,8 @@ from s3train.layers.shift_block import FormatSource
 from s3train.normal_form import ADDITIONS
 from s3train.operations import OPERATIONS
 from s3train.pools import AVERAGE_POOLS, MAX_POOLS, average_window, check_max_pool
+from s3train.register_method import WEIGHTED as WEIGHTED
 from s3train.register_method import register_weight_method
-
-WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.Linear)
-"""Layers that get a method's weights."""
 
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 _PASSING = (nn.Flatten, nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, *MAX_POOLS)
@@ -155,7 +153,7 @@ class Converter:
                 raise UnsupportedModelError(f"{name}: padding {layer.padding!r}, supported are numbers")
         layer.bias = None
         if name not in self.skip:
-            register_weight_method(layer, self.method, self.bits, **self.options)
+            register_weight_method(layer, self.method, self.bits, name=name, **self.options)
         return layer
 
     def _use(self, name: str) -> None:

@@ -179,6 +179,18 @@ def test_an_unknown_method_is_refused():
         register_weight_method(nn.Linear(2, 2), "ternary", 3)
 
 
+@pytest.mark.parametrize(
+    "layer", [nn.ConvTranspose2d(2, 2, 3), nn.BatchNorm2d(2), nn.Embedding(2, 2), nn.Conv3d(1, 1, 1), nn.ReLU()]
+)
+def test_layers_that_no_method_knows_are_refused(layer):
+    kind = type(layer).__name__
+    with pytest.raises(UnsupportedModelError, match=f"^a layer is a {kind}, supported are Conv1d, Conv2d, Linear$"):
+        register_weight_method(layer, "s3", 3)
+    with pytest.raises(UnsupportedModelError, match=f"^layer 'up.0' is a {kind}, supported are Conv1d, Conv2d, Linear"):
+        register_weight_method(layer, "s3", 3, name="up.0")
+    assert not parametrize.is_parametrized(layer)
+
+
 @pytest.mark.parametrize(("name", "bits"), [("s3", 2), ("s3", 3), ("s3", 4), ("denseshift", 2), ("denseshift", 3)])
 def test_the_start_from_float_weights_gives_back_weights_of_the_alphabet(name, bits):
     torch.manual_seed(bits)
