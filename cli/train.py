@@ -80,8 +80,12 @@ def run(
     chosen = choose_recipe(data_name, method_name, recipe_name, **settings)
     for key in ("teacher", "start"):
         options[key] = Path(options[key]) if options.get(key) else None
-    numbers = [options.get(key, usual) for key, usual in (("bits", 3), ("activation_bits", 8), ("seed", 0))]
-    usual = Path("runs") / run_name(name, data_name, method_name, *numbers, chosen.epochs, recipe_name)
+    bits, activation_bits, seed = (
+        int(options.get(key, usual)) for key, usual in (("bits", 3), ("activation_bits", 8), ("seed", 0))
+    )
+    usual = Path("runs") / run_name(
+        name, data_name, method_name, bits, activation_bits, seed, chosen.epochs, recipe_name
+    )
     folder = Path(options.pop("out", usual))
     if resume and overwrite:
         raise ValueError("--resume goes on with a run and --overwrite deletes it, choose one of them")

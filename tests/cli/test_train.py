@@ -163,7 +163,9 @@ def test_bad_configuration_files_are_refused(tmp_path, text, words):
 def test_a_loss_that_is_not_a_number_names_step_and_layer(tmp_path):
     config = tmp_path / "c.yaml"
     config.write_text("model: mlp\nmethod: float\nsettings: {epochs: 2, lr: 1.0e+30}\n")
-    refused(train("--config", config, "--out", tmp_path / "run"), "the loss is nan at step", "from layer '")
+    refused(
+        train("--config", config, "--out", tmp_path / "run"), "the loss is nan at step", "from the output of layer '"
+    )
     assert not (tmp_path / "run" / "result.json").exists()
 
 
