@@ -81,7 +81,7 @@ def run(
     for key in ("teacher", "start"):
         options[key] = Path(options[key]) if options.get(key) else None
     bits, activation_bits, seed = (
-        int(options.get(key, usual)) for key, usual in (("bits", 3), ("activation_bits", 8), ("seed", 0))
+        options.get(key, usual) for key, usual in (("bits", 3), ("activation_bits", 8), ("seed", 0))
     )
     usual = Path("runs") / run_name(
         name, data_name, method_name, bits, activation_bits, seed, chosen.epochs, recipe_name
