@@ -120,8 +120,16 @@ def test_denseshift_is_sign_times_power_and_goes_back_through_the_root(bits):
 def test_deepshift_q_rounds_the_logarithm():
     weight = torch.tensor([[-2.0, -0.7, -0.3, 0.01, 0.0, 0.2, 0.36, 0.9]])
     assert DeepShiftQ(3)(weight).tolist() == [[-8, -4, -2, 1, 1, 2, 4, 8]]
-    grad, _ = gradients(DeepShiftQ(3), DeepShiftQ(3), weight)
-    assert torch.equal(grad != 0, torch.ones_like(grad, dtype=torch.bool))
+
+
+@pytest.mark.parametrize("bits", DeepShiftQ.BITS)
+def test_deepshift_qs_gradient_is_passed_straight_through(bits):
+    torch.manual_seed(bits)
+    # Also where the magnitude is clamped, to 1 or to the smallest one.
+    weight = torch.randn(40, 40, dtype=torch.float64).mul_(2).requires_grad_()
+    g = torch.randn_like(weight)
+    (DeepShiftQ(bits)(weight) * g).sum().backward()
+    assert torch.equal(weight.grad, g)
 
 
 def test_deepshift_ps_has_a_zero_and_its_closed_form():
@@ -155,6 +163,39 @@ def test_apot_snaps_to_the_nearest_level_and_learns_its_clip():
     (out * g).sum().backward()
     inside = (scaled.abs() < 4).double()
     assert torch.allclose(method.clip.grad, (g * inside * -scaled / 3).sum())
+
+
+@pytest.mark.parametrize("bits", APoT.BITS)
+def test_apots_gradient_is_that_of_the_standardised_clamped_weight(bits):
+    torch.manual_seed(bits)
+    method = APoT(bits, clip=1.5).double()
+    weight = (torch.randn(30, 20, dtype=torch.float64) * 0.3 + 0.1).requires_grad_()
+    g = torch.randn_like(weight)
+    (method(weight) * g).sum().backward()
+    w = weight.detach()
+    y = (w - w.mean()) / w.std()
+    assert 0.05 < (y.abs() > 1.5).double().mean() < 0.3
+    # d(y_i)/d(w_j) = (δ_ij - 1/n - y_i·y_j / (n - 1)) / σ, where nothing is clamped.
+    h = g * (y.abs() <= 1.5) * float(method.levels[-1]) / 1.5
+    wanted = (h - h.mean() - y * (h * y).sum() / (w.numel() - 1)) / w.std()
+    assert torch.allclose(weight.grad, wanted, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("bits", Uniform.BITS)
+def test_uniforms_weights_and_gradient_are_those_of_its_formula(bits):
+    torch.manual_seed(bits)
+    weight = torch.randn(40, 40, dtype=torch.float64)
+    # An outlier, so that the spread gives the scale and not the largest weight.
+    weight[0, 0] = 50.0
+    weight.requires_grad_()
+    g = torch.randn_like(weight)
+    out = Uniform(bits)(weight)
+    (out * g).sum().backward()
+    top = 2 ** (bits - 1) - 1
+    scale = {4: 3.2, 8: 6.0}[bits] * weight.detach().std() / top
+    assert torch.equal(out.detach(), torch.floor((weight.detach() / scale).clamp(-top, top) + 0.5))
+    wanted = g / scale * (weight.detach().abs() <= top * scale)
+    assert (wanted == 0).any() and torch.allclose(weight.grad, wanted, rtol=1e-12)
 
 
 @pytest.mark.parametrize("bits", Uniform.BITS)
