@@ -36,7 +36,10 @@ def run(
     start: Annotated[
         Path | None, typer.Option(help="folder of a finished float run to start from, by default the twin too")
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="YAML file with any of these; options here win")] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="YAML file with any of the above, out, first_last and settings; options here win"),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="folder of the run; by default in runs, with a name made of the settings")
     ] = None,

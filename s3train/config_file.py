@@ -19,6 +19,7 @@ _RUN: dict[str, type] = {
     "bits": int,
     "activation_bits": int,
     "first_last": bool,
+    "epochs": int,
     "seed": int,
     "teacher": str,
     "start": str,
@@ -35,8 +36,9 @@ def read_config_file(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return (fields of the run, fields of the recipe) of a YAML file.
 
     The file is a mapping: the run's fields at the top (``model``, ``data``, ``method``, ``bits``, ``activation_bits``,
-    ``first_last``, ``seed``, ``teacher``, ``start``, ``out``, and ``recipe``: ``default`` or ``paper``), and under
-    ``settings`` the fields of :class:`s3train.recipe.Recipe` that differ from it.
+    ``first_last``, ``epochs``, ``seed``, ``teacher``, ``start``, ``out``, and ``recipe``: ``default``, ``random`` or
+    ``paper``), and under ``settings`` the fields of :class:`s3train.recipe.Recipe` that differ from it, of which
+    ``epochs`` may stand at either place.
 
     Raises
     ------
@@ -58,7 +60,12 @@ def read_config_file(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     if not isinstance(settings, dict):
         raise ConfigError(f"{path}: settings must be a mapping of field: value")
     recipe_types = {field.name: typing.get_type_hints(Recipe)[field.name] for field in fields(Recipe)}
-    return _checked(path, "", content, _RUN), _checked(path, "settings.", settings, recipe_types)
+    run, recipe = _checked(path, "", content, _RUN), _checked(path, "settings.", settings, recipe_types)
+    if "epochs" in run:
+        if "epochs" in recipe:
+            raise ConfigError(f"{path}: field epochs is given twice, at the top and under settings")
+        recipe["epochs"] = run.pop("epochs")
+    return run, recipe
 
 
 def _checked(path: Path, prefix: str, found: dict[Any, Any], known: dict[str, type]) -> dict[str, Any]:

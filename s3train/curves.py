@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import math
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 from hw.graph import Network, digest
+from hw.whole_file import write_whole
 from s3train.runs import RunError, read_config, read_result
 
 FORMAT = 1
@@ -40,23 +42,57 @@ def training_record(folder: Path, network: Network) -> dict[str, Any]:
         "seed": config.seed,
         "accuracy": result.accuracy,
         "integer_accuracy": result.integer_accuracy,
-        "epochs": read_epochs(folder / "logs" / "csv" / "metrics.csv"),
+        "epochs": read_epochs(log_of(folder)),
     }
 
 
+def log_of(folder: Path) -> Path:
+    """Return the log of a run's last sitting; those of earlier ones lie beside it, see :func:`begin_sitting`."""
+    return folder / "logs" / "csv" / "metrics.csv"
+
+
+def begin_sitting(folder: Path) -> None:
+    """Put the log of a sitting before this one aside, as ``metrics-1.csv`` and so on: Lightning begins a new one."""
+    log = log_of(folder)
+    if log.exists():
+        content = log.read_bytes()
+        # A killed training may have left a part of its last row.
+        whole = content[: content.rfind(b"\n") + 1]
+        write_whole(log.with_name(f"metrics-{len(_earlier(log)) + 1}.csv"), whole)
+        log.unlink()
+
+
+def _earlier(log: Path) -> list[Path]:
+    numbers = itertools.count(1)
+    return list(itertools.takewhile(Path.exists, (log.with_name(f"metrics-{n}.csv") for n in numbers)))
+
+
+def _rows(log: Path) -> list[dict[str, str]]:
+    """Return the rows of all sittings; what a later one repeated, from its checkpoint on, counts once."""
+    rows: list[dict[str, str]] = []
+    for part in (*_earlier(log), log):
+        if not part.exists():
+            continue
+        try:
+            with part.open(newline="") as file:
+                found = list(csv.DictReader(file))
+            begin = min((int(row["step"]) for row in found), default=math.inf)
+            rows = [row for row in rows if int(row["step"]) < begin] + found
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise RunError(f"{part}: the run's log is damaged ({error})") from error
+    return rows
+
+
 def read_epochs(log: Path) -> list[dict[str, Any]]:
-    """Return the curves of a run's log, one row an epoch; empty if the log was deleted."""
-    if not log.exists():
-        return []
+    """Return the curves of a run's log and those of earlier sittings, one row an epoch; empty if all were deleted."""
     found: dict[int, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     try:
-        with log.open(newline="") as file:
-            for line in csv.DictReader(file):
-                row = found[int(line["epoch"])]
-                for name in _CURVES:
-                    if line.get(name):
-                        row[name].append(float(line[name]))
-    except (OSError, KeyError, TypeError, ValueError) as error:
+        for line in _rows(log):
+            row = found[int(line["epoch"])]
+            for name in _CURVES:
+                if line.get(name):
+                    row[name].append(float(line[name]))
+    except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{log}: the run's log is damaged ({error})") from error
     rows = []
     for epoch, curves in sorted(found.items()):

@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar, Timer
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from s3train.checkpoint import WholeCheckpoints
+from s3train.curves import begin_sitting
 from s3train.data import ImageData
 from s3train.data.batches import evaluation_loader, training_loader
 from s3train.interrupt import SaveOnInterrupt, finished_steps
@@ -33,6 +34,8 @@ def fit(
     """
     recipe = config.recipe
     timer = Timer()
+    if process_share()[0] == 0:
+        begin_sitting(out)
     trainer = _trainer(out, recipe, timer, progress)
     checkpoint = out / CHECKPOINT
     # Where the run starts anew, other processes may still see the checkpoint that the first one deletes.
@@ -81,7 +84,10 @@ def _trainer(out: Path, recipe: Recipe, timer: Timer, progress: bool) -> lightni
         precision=recipe.precision,
         callbacks=callbacks,
         plugins=[WholeCheckpoints()],
-        logger=[CSVLogger(out, "logs", "csv"), TensorBoardLogger(out, "logs", "tensorboard")],
+        logger=[
+            CSVLogger(out, "logs", "csv", flush_logs_every_n_steps=1),
+            TensorBoardLogger(out, "logs", "tensorboard"),
+        ],
         enable_progress_bar=progress,
         enable_model_summary=False,
         # All test images through the exact evaluation model take a good part of an epoch's time.

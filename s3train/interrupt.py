@@ -18,6 +18,9 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class SaveOnInterrupt(Callback):
     """Save a checkpoint after the running step, then raise ``KeyboardInterrupt``.
 
+    After an epoch's last step its validation comes first, and the checkpoint is the epoch's own: from one between the
+    two, Lightning would not make up for the validation.
+
     Parameters
     ----------
     path : Path
@@ -41,8 +44,20 @@ class SaveOnInterrupt(Callback):
 
     def on_train_batch_end(self, trainer: lightning.Trainer, *arguments: Any) -> None:
         """Save and stop, if asked to."""
-        if self.asked:
+        if self.asked and not trainer.is_last_batch:
             trainer.save_checkpoint(self.path)
+            raise KeyboardInterrupt
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Stop, if asked to; the epoch before has its checkpoint."""
+        self._stop()
+
+    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Stop, if asked to; the last epoch has its checkpoint."""
+        self._stop()
+
+    def _stop(self) -> None:
+        if self.asked:
             raise KeyboardInterrupt
 
     def teardown(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:

@@ -103,7 +103,10 @@ def _first_and_last(model: nn.Module) -> tuple[str, str]:
 @contextmanager
 def locked(out: Path) -> Iterator[None]:
     """Keep other processes from training in a run's folder; ``RunError`` if one does. A killed one keeps nobody out."""
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise RunError(f"{out}: a file is in the way of the run's folder; choose another folder") from error
     lock = FileLock(out / "lock", timeout=0)
     try:
         lock.acquire()
@@ -159,7 +162,7 @@ def open_run(out: Path, config: RunConfig, *, overwrite: bool = False, write: bo
             (out / name).unlink(missing_ok=True)
         shutil.rmtree(out / "logs", ignore_errors=True)
     write_json(out / _CONFIG, asdict(config))
-    packages = ("torch", "lightning", "numpy", "safetensors", "amaranth")
+    packages = ("shiftforge", "torch", "lightning", "numpy", "safetensors", "amaranth")
     versions = {name: importlib.metadata.version(name) for name in packages}
     write_json(out / "versions.json", {"python": platform.python_version(), **versions})
     return None

@@ -3,12 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, SequentialSampler
 
-from s3train.data.dataset import DRAWS, ImageData
+from s3train.data.dataset import DRAWS, DataError, ImageData
+
+Batch = tuple[Tensor, Tensor]
+
+
+class Said(Dataset["Batch | DataError"]):
+    """Batches of a data set, or what is wrong with it: torch would add a worker's traceback to an error's sentence."""
+
+    def __init__(self, batches: Dataset[Batch]) -> None:
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return len(self.batches)  # type: ignore[arg-type]
+
+    def __getitem__(self, index: Any) -> Batch | DataError:
+        """Return a batch, or the error."""
+        try:
+            return self.batches[index]
+        except DataError as error:
+            return DataError(str(error))
+
+
+class Loader(DataLoader[Any]):
+    """A loader that raises the errors that its workers found."""
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        for batch in super().__iter__():
+            if isinstance(batch, DataError):
+                raise batch
+            yield batch
 
 
 class Batches(Dataset[tuple[Tensor, Tensor]]):
@@ -84,15 +114,13 @@ class Steps(Sampler[tuple[int, int]]):
             yield self.epoch, step
 
 
-def training_loader(
-    data: ImageData, batch: int, seed: int, rank: int = 0, world: int = 1, done: int = 0
-) -> DataLoader[tuple[Tensor, Tensor]]:
+def training_loader(data: ImageData, batch: int, seed: int, rank: int = 0, world: int = 1, done: int = 0) -> Loader:
     """Return the loader of training batches; the first epoch begins at step ``done``."""
     batches = Batches(data, batch, seed, rank, world)
     if not len(batches):
         raise ValueError(f"{data.train_count} training images are fewer than a batch of {batch}")
-    return DataLoader(
-        batches,
+    return Loader(
+        Said(batches),
         batch_size=None,
         sampler=Steps(len(batches), done),
         num_workers=data.workers,
@@ -114,8 +142,8 @@ class _TestBatches(Dataset[tuple[Tensor, Tensor]]):
         return self.data.real(images), labels
 
 
-def evaluation_loader(data: ImageData, size: int = 250) -> DataLoader[tuple[Tensor, Tensor]]:
+def evaluation_loader(data: ImageData, size: int = 250) -> Loader:
     """Return the loader of (float32 images, labels) for the test."""
     batches = _TestBatches(data, size)
     sampler = SequentialSampler(batches)
-    return DataLoader(batches, batch_size=None, sampler=sampler, num_workers=data.workers)
+    return Loader(Said(batches), batch_size=None, sampler=sampler, num_workers=data.workers)

@@ -36,7 +36,7 @@ class ImageData(ABC):
     train_count, test_count : int
         Numbers of images.
     workers : int
-        Processes that make batches ahead; 0 where a batch costs next to nothing.
+        Processes that make batches ahead, for each process of a training; 0 where a batch costs next to nothing.
     """
 
     name: str

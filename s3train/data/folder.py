@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
 from s3train.data.dataset import DataError, ImageData
 from s3train.formats import TensorFormat
+from s3train.processes import local_processes
 
 _ENDINGS = {".jpeg", ".jpg", ".png"}
 
@@ -44,7 +45,7 @@ class FolderImages(ImageData):
     def __init__(self, name: str, folder: Path, size: int = 224) -> None:
         self.name = name
         self.size = size
-        self.workers = max(1, min(16, len(os.sched_getaffinity(0)) - 1))
+        self.workers = max(1, min(16, len(os.sched_getaffinity(0)) - 1) // local_processes())
         classes = self._classes(folder / "train")
         self._classes_found = len(classes)
         self._train = self._list(folder / "train", classes)
@@ -123,7 +124,8 @@ class FolderImages(ImageData):
 def _open(file: Path) -> Image.Image:
     try:
         return Image.open(file).convert("RGB")
-    except (OSError, UnidentifiedImageError, ValueError) as error:
+    except Exception as error:
+        # Pillow raises what its decoders happen to meet, and errors of its own that are neither OSError nor ValueError.
         raise DataError(f"{file}: cannot be read as an image ({error}); get it again or delete it") from error
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import http.client
 import math
 import os
-import urllib.error
 import urllib.request
 import zlib
 from pathlib import Path
@@ -59,10 +59,11 @@ def _find(folder: Path, name: str, home: str) -> Path:
     try:
         with urllib.request.urlopen(f"{home}{name}.gz", timeout=30) as answer:
             data = answer.read()
-    except (urllib.error.URLError, OSError) as error:
+    except (OSError, http.client.HTTPException) as error:
         missing = ", ".join(n for n, _ in FILES.values() if not any((folder / f"{n}{e}").exists() for e in ("", ".gz")))
         raise DataError(
-            f"data files are missing in {folder} and cannot be downloaded ({error}): put {missing} (plain or .gz) there"
+            f"data files are missing in {folder} and cannot be downloaded ({error}): try again, or "
+            f"get {missing} (plain or .gz) from {home} and put them there"
         ) from error
     folder.mkdir(parents=True, exist_ok=True)
     temporary = target.with_suffix(".tmp")
@@ -90,6 +91,11 @@ def _load(data: str, folder: Path, *, flip: bool) -> MemoryImages:
         if array.shape != want:
             raise DataError(
                 f"{path}: an array of {array.shape}, expected is {want}; delete it to have it downloaded again"
+            )
+        if not key.endswith("images") and array.max() > 9:
+            raise DataError(
+                f"{path}: record {array.argmax()} has label {array.max()}, there are 0 to 9; delete it to have it "
+                f"downloaded again"
             )
         parts[key] = torch.from_numpy(array.copy())
     return MemoryImages(

@@ -26,6 +26,8 @@ class Uniform(WeightMethod):
     LATENT = False
 
     def __init__(self, bits: int = 8) -> None:
+        if bits not in self.BITS:
+            raise ValueError(f"{self.NAME} has 4 or 8 bits, got {bits}")
         super().__init__(bits)
         self.deviations = 3.2 if bits == 4 else 6.0
 

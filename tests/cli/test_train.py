@@ -45,7 +45,7 @@ def test_a_run_keeps_what_made_it(tmp_path):
     assert result.exit_code == 0, result.output + result.stderr
     kept = json.loads((tmp_path / "run" / "config.json").read_text())
     assert (kept["model"], kept["seed"], kept["recipe"]["epochs"], kept["recipe"]["latent_lr"]) == ("mlp", 4, 2, 2.0)
-    assert "torch" in json.loads((tmp_path / "run" / "versions.json").read_text())
+    assert {"shiftforge", "torch"} < json.loads((tmp_path / "run" / "versions.json").read_text()).keys()
     found = json.loads((tmp_path / "run" / "result.json").read_text())
     assert found["accuracy"] == found["integer_accuracy"] and 0 <= found["zeros"] < 0.5 < found["accuracy"]
     names = {file.name for file in (tmp_path / "run").iterdir()}
@@ -95,6 +95,7 @@ def test_an_overwriting_run_that_is_interrupted_says_how_to_go_on(tmp_path, monk
     [
         (["vgg"], ["model 'vgg' is unknown", "resnet8"]),
         (["mlp", "--method", "ternary"], ["weight method 'ternary' is unknown", "denseshift"]),
+        (["mlp", "--method", "uniform", "--bits", "5"], ["uniform has 4 or 8 bits, got 5"]),
         (["mlp", "--bits", "9"], ["s3 has 2 to 5 bits, got 9"]),
         (["mlp", "--activation-bits", "9"], ["2 to 8 bits, or 32", "got 9"]),
         (["mlp", "--recipe", "secret"], ["recipe 'secret' is unknown", "paper"]),
@@ -146,6 +147,8 @@ def test_a_teacher_is_a_float_run_on_images_of_the_same_form(tmp_path):
         ("seed: true", "field seed is True, wanted is int"),
         ("settings: {epochs: 1.5}", "field settings.epochs is 1.5, wanted is int"),
         ("settings: {epoch: 1}", "field settings.'epoch' is unknown"),
+        ("epochs: 3\nsettings: {epochs: 3}", "field epochs is given twice, at the top and under settings"),
+        ("epochs: three", "field epochs is 'three', wanted is int"),
         ("settings: [1]", "settings must be a mapping"),
         ("- 1", "must be a mapping"),
         ("a: [", "not YAML"),
@@ -158,6 +161,19 @@ def test_bad_configuration_files_are_refused(tmp_path, text, words):
     with pytest.raises(ConfigError) as error:
         read_config_file(file)
     assert words in str(error.value) and "c.yaml" in str(error.value)
+
+
+def test_a_configuration_file_has_the_epochs_where_the_options_have_them(tmp_path):
+    file = tmp_path / "c.yaml"
+    file.write_text("model: mlp\nepochs: 3\n")
+    assert read_config_file(file) == ({"model": "mlp"}, {"epochs": 3})
+
+
+@pytest.mark.parametrize("out", ["file", "file/run"])
+def test_a_file_in_the_way_of_the_folder_is_said(tmp_path, out):
+    (tmp_path / "file").write_text("mine")
+    refused(train("mlp", "--epochs", 1, "--out", tmp_path / out), f"{out}: a file is in the way of the run's folder")
+    assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_a_loss_that_is_not_a_number_names_step_and_layer(tmp_path):

@@ -3,7 +3,7 @@
 import pytest
 
 from hw.graph import digest
-from s3train.curves import read_epochs, training_record
+from s3train.curves import begin_sitting, log_of, read_epochs, training_record
 from s3train.runs import RunError, export_run
 from s3train.train import train
 
@@ -23,6 +23,28 @@ def test_an_epoch_has_its_mean_loss_and_what_was_measured_last(tmp_path):
         {"epoch": 1, "loss": 0.5, "accuracy": 0.5, "zeros": 0.125},
     ]
     assert read_epochs(tmp_path / "nothing.csv") == []
+
+
+def test_all_sittings_count_and_what_was_repeated_counts_once(tmp_path):
+    log = log_of(tmp_path)
+    log.parent.mkdir(parents=True)
+    begin_sitting(tmp_path)
+    assert not list(log.parent.iterdir())
+    sittings = (
+        # Killed in the second epoch, in the middle of a row.
+        "epoch,loss,step,zeros\r\n0,4.0,19,\r\n0,,21,0.5\r\n1,3.0,39,\r\n1,9.0,3",
+        "epoch,loss,step\r\n1,2.0,39\r\n1,1.0,41\r\n",
+        "epoch,loss,step\r\n2,0.5,59\r\n",
+    )
+    for text in sittings:
+        begin_sitting(tmp_path)
+        log.write_bytes(text.encode())
+    assert sorted(file.name for file in log.parent.iterdir()) == ["metrics-1.csv", "metrics-2.csv", "metrics.csv"]
+    rows = [{"epoch": 0, "loss": 4.0, "zeros": 0.5}, {"epoch": 1, "loss": 1.5}, {"epoch": 2, "loss": 0.5}]
+    assert read_epochs(log) == rows
+    # A sitting that had nothing left to train writes none.
+    begin_sitting(tmp_path)
+    assert not log.exists() and read_epochs(log) == rows
 
 
 @pytest.mark.parametrize("text", ["a,b\n1,2\n", "epoch,loss\nx,1\n", "epoch,loss\n0,much\n"])

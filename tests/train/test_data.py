@@ -1,5 +1,9 @@
 """Loaders on small folders that the tests make."""
 
+import os
+import struct
+import zlib
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +12,11 @@ from PIL import Image
 from s3train.data import DataError, load_data
 from s3train.data.batches import Batches, evaluation_loader, training_loader
 from s3train.data.folder import FolderImages
+
+
+HEADER = b"IHDR" + struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
+HUGE = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + HEADER + struct.pack(">I", zlib.crc32(HEADER))
+"""Would fill the memory, so Pillow refuses it, with an error of its own."""
 
 
 def cifar(folder, name, labels, count):
@@ -52,6 +61,15 @@ def test_a_damaged_or_missing_cifar_file_is_named(cifar10):
         load_data("cifar10", folder)
     file.unlink()
     with pytest.raises(DataError, match=r"data_batch_3.bin: cannot be read .*get the binary version"):
+        load_data("cifar10", folder)
+
+
+def test_a_label_that_cifar_has_not_is_named_with_its_record(cifar10):
+    folder, tables = cifar10
+    table = tables[1].copy()
+    table[[77, 78], 0] = 10, 200
+    (folder / "cifar-10-batches-bin" / "data_batch_2.bin").write_bytes(table.tobytes())
+    with pytest.raises(DataError, match=r"data_batch_2.bin: record 77 has label 10, there are 0 to 9; get the file"):
         load_data("cifar10", folder)
 
 
@@ -114,6 +132,30 @@ def test_bad_folders_are_named(folder, tmp_path):
         file.unlink()
     with pytest.raises(DataError, match=r"val/ant: no images"):
         FolderImages("mine", folder)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("content", [b"no image", HUGE])
+def test_a_broken_image_is_one_sentence_from_any_process(folder, workers, content):
+    data = FolderImages("mine", folder, 16)
+    data.workers = workers
+    for part in ("train", "val"):
+        (folder / part / "ant" / "1.png").write_bytes(content)
+    for part, loader in (("train", training_loader(data, 4, seed=1)), ("val", evaluation_loader(data))):
+        with pytest.raises(DataError) as error:
+            list(loader)
+        said = str(error.value)
+        assert said.startswith(f"{folder}/{part}/ant/1.png: cannot be read as an image (")
+        assert "Traceback" not in said and "\n" not in said and len(said) < 250
+
+
+def test_a_machines_processes_share_its_cores(folder, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(17))
+    assert FolderImages("mine", folder).workers == 16
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "8")
+    assert FolderImages("mine", folder).workers == 2
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "64")
+    assert FolderImages("mine", folder).workers == 1
 
 
 def test_a_batch_larger_than_the_data_is_refused(folder):

@@ -2,6 +2,7 @@
 
 import gzip
 
+import numpy as np
 import pytest
 
 from s3train.data import DataError, load_data, load_digits, load_mnist
@@ -94,4 +95,17 @@ def test_an_idx_file_of_other_images_is_refused(tmp_path):
     file.write_bytes(b"\0\0\x08\x03\0\0\0\x01\0\0\0\x02\0\0\0\x02abcd")
     message = r"train-images-idx3-ubyte: an array of \(1, 2, 2\), expected is \(60000, 28, 28\); delete it to have it "
     with pytest.raises(DataError, match=message):
+        load_mnist(tmp_path)
+
+
+def test_a_label_that_mnist_has_not_is_named_with_its_record(tmp_path):
+    for name, count in FILES.values():
+        labels = "labels" in name
+        shape = (count,) if labels else (count, 28, 28)
+        array = np.zeros(shape, np.uint8)
+        if name.startswith("t10k-labels"):
+            array[7] = 11
+        header = bytes([0, 0, 8, len(shape)]) + np.array(shape, ">u4").tobytes()
+        (tmp_path / name).write_bytes(header + array.tobytes())
+    with pytest.raises(DataError, match=r"t10k-labels-idx1-ubyte: record 7 has label 11, there are 0 to 9; delete it"):
         load_mnist(tmp_path)

@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from s3train.curves import log_of, read_epochs
 from s3train.data import load_digits
 from s3train.data.batches import Batches
 from s3train.lightning_module import TrainingModule
@@ -36,8 +37,8 @@ def test_an_interrupted_training_ends_with_the_same_bits(tmp_path, monkeypatch, 
         recipe = choose_recipe("digits", from_twin=True, tied=True, distillation=0.5, features=1.0)
         options |= {"start": twin, "teacher": twin, "recipe": recipe}
     whole = train("small_resnet", "digits", out=tmp_path / "whole", **options)
-    # In the middle of an epoch, at the last step of one, and in the frozen last steps.
-    stops = [30, 43, 63]
+    # In the middle of an epoch, at the last step of one, in the frozen last steps, and at the very last one.
+    stops = [30, 43, 63, 65]
     step = TrainingModule.training_step
     steps: list[list[float]] = [[]]
 
@@ -49,7 +50,7 @@ def test_an_interrupted_training_ends_with_the_same_bits(tmp_path, monkeypatch, 
         return step(self, batch, index)
 
     monkeypatch.setattr(TrainingModule, "training_step", interrupting)
-    for _ in range(3):
+    for _ in range(4):
         with pytest.raises(KeyboardInterrupt):
             train("small_resnet", "digits", out=tmp_path / "parts", **options)
         steps.append([])
@@ -57,11 +58,13 @@ def test_an_interrupted_training_ends_with_the_same_bits(tmp_path, monkeypatch, 
     parts = train("small_resnet", "digits", out=tmp_path / "parts", **options)
     assert not stops
     assert parts.accuracy == whole.accuracy
-    assert parts.seconds > sum(sitting[-1] - sitting[0] for sitting in steps)
+    assert parts.seconds > sum(sitting[-1] - sitting[0] for sitting in steps if sitting)
     one, other = weights(tmp_path / "whole"), weights(tmp_path / "parts")
     assert one.keys() == other.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)
     assert signal.getsignal(signal.SIGINT) is before
+    curves, wanted = (read_epochs(log_of(tmp_path / name)) for name in ("parts", "whole"))
+    assert curves == wanted and [row["epoch"] for row in curves] == [0, 1, 2]
 
 
 def test_two_trainings_in_one_folder(tmp_path):

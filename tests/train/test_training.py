@@ -1,5 +1,7 @@
 import gzip
+import http.client
 import json
+import urllib.error
 import urllib.request
 from types import SimpleNamespace
 
@@ -61,12 +63,24 @@ def test_a_short_training_learns_is_kept_and_not_repeated(tmp_path, monkeypatch)
     assert config.model == "mlp" and not model.training
 
 
-def test_missing_mnist_says_which_files_go_where(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError("no network"),
+        http.client.IncompleteRead(b"abc", 5),
+        urllib.error.URLError("no name"),
+        TimeoutError("timed out"),
+        http.client.BadStatusLine("?"),
+    ],
+)
+def test_missing_mnist_says_which_files_go_where(tmp_path, monkeypatch, error):
     def refused(*args, **kwargs):
-        raise OSError("no network")
+        raise error
 
     monkeypatch.setattr(urllib.request, "urlopen", refused)
-    with pytest.raises(DataError, match=r"train-images-idx3-ubyte.*t10k-labels-idx1-ubyte"):
+    with pytest.raises(
+        DataError, match=r"get train-images-idx3-ubyte, .*t10k-labels-idx1-ubyte .* from https://.* put"
+    ):
         load_data("mnist", tmp_path)
     assert not list(tmp_path.rglob("*.tmp"))
 
