@@ -13,9 +13,8 @@ from s3train.data import DataError, load_data
 from s3train.data.batches import Batches, evaluation_loader, training_loader
 from s3train.data.folder import FolderImages
 
-
 HEADER = b"IHDR" + struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
-HUGE = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + HEADER + struct.pack(">I", zlib.crc32(HEADER))
+HUGE = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + HEADER + struct.pack(">I", zlib.crc32(HEADER)) + b"\0\0\0\0IDAT"
 """Would fill the memory, so Pillow refuses it, with an error of its own."""
 
 
