@@ -18,7 +18,7 @@ from s3train.layers import ActivationQuantizer, ShiftBlock
 from s3train.not_finite import output_not_finite, stored_not_finite
 from s3train.processes import take_buffers_of_first
 from s3train.recipe import Recipe
-from s3train.reparam import dense_weight_regularizer, weight_methods
+from s3train.reparam import DeepShiftPS, dense_weight_regularizer, power_decay, weight_methods
 from s3train.watch import Watch
 
 
@@ -54,6 +54,7 @@ class TrainingModule(lightning.LightningModule):
         self.model = model
         self.recipe = recipe
         self.shifted = any(True for _ in weight_methods(model))
+        self.powers = any(isinstance(method, DeepShiftPS) for _, _, method, _ in weight_methods(model))
         # Integer weights make large logits; one learned factor for all of them brings them to the loss.
         self.log_temperature = nn.Parameter(torch.tensor(math.log(logits_scale) if self.shifted else 0.0))
         self.log_temperature.requires_grad_(self.shifted)
@@ -83,6 +84,8 @@ class TrainingModule(lightning.LightningModule):
         self.log("loss", loss, prog_bar=True)
         if self.shifted and recipe.regularizer:
             loss = loss + recipe.regularizer * dense_weight_regularizer(self.model)
+        if self.powers and recipe.weight_decay:
+            loss = loss + recipe.weight_decay * power_decay(self.model)
         if not torch.isfinite(loss):
             # Running statistics have seen what is not finite, wherever it came from.
             self._check_stored(buffers=False)
@@ -143,14 +146,18 @@ class TrainingModule(lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         """One group each for latents, scales, weights, and the rest."""
         recipe = self.recipe
-        latents = [latent for _, _, method, latent in weight_methods(self.model) if method.LATENT]
+        latents = [(latent, method) for _, _, method, latent in weight_methods(self.model) if method.LATENT]
+        # Their decay is a part of the loss.
+        powers = [latent for latent, method in latents if isinstance(method, DeepShiftPS)]
+        latents = [latent for latent, method in latents if not isinstance(method, DeepShiftPS)]
         # Scales, of activations and of the logits: a step of them moves everything.
         exponents = [m.latent_exponent for m in self.model.modules() if isinstance(m, ActivationQuantizer)]
         exponents.append(self.log_temperature)
-        known = {id(p) for p in (*latents, *exponents)}
+        known = {id(p) for p in (*latents, *powers, *exponents)}
         others = [p for p in self.parameters() if id(p) not in known]
         groups: list[dict[str, Any]] = [
             {"params": latents, "lr": recipe.latent_lr, "weight_decay": recipe.weight_decay},
+            {"params": powers, "lr": recipe.latent_lr, "weight_decay": 0.0},
             {"params": exponents, "lr": recipe.exponent_lr, "weight_decay": 0.0},
             {"params": [p for p in others if p.ndim > 1], "lr": recipe.lr, "weight_decay": recipe.weight_decay},
             {"params": [p for p in others if p.ndim <= 1], "lr": recipe.lr, "weight_decay": 0.0},

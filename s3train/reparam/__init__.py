@@ -8,7 +8,7 @@ from s3train.reparam.apot import APoT
 from s3train.reparam.deepshift_ps import DeepShiftPS
 from s3train.reparam.deepshift_q import DeepShiftQ
 from s3train.reparam.dense_shift import DenseShift
-from s3train.reparam.regularizer import dense_weight_regularizer
+from s3train.reparam.regularizer import dense_weight_regularizer, power_decay
 from s3train.reparam.s3 import S3
 from s3train.reparam.tied_s3 import TiedS3
 from s3train.reparam.uniform import Uniform
@@ -27,6 +27,7 @@ __all__ = [
     "dense_weight_regularizer",
     "make_method",
     "method_of",
+    "power_decay",
     "weight_methods",
 ]
 

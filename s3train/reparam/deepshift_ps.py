@@ -31,7 +31,8 @@ class DeepShiftPS(WeightMethod):
     """Values 0 and ``±2^lo … ±1`` with ``lo = -(2^(bits-1) - 2)``, as integers: times ``2^-lo``.
 
     The parameters are (2, ...): shift, sign. The gradient is that of the value before scaling. Initial values as the
-    authors': shift uniform in ``[lo, 0]``, sign uniform in ``[-1, 1]``. Wants RAdam.
+    authors': shift uniform in ``[lo, 0]``, sign uniform in ``[-1, 1]``. Wants RAdam, and weight decay of
+    ``(2^shift)²``, :func:`s3train.reparam.power_decay`.
 
     Parameters
     ----------
