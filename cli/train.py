@@ -83,9 +83,7 @@ def run(
     chosen = choose_recipe(data_name, method_name, recipe_name, **settings)
     for key in ("teacher", "start"):
         options[key] = Path(options[key]) if options.get(key) else None
-    bits, activation_bits, seed = (
-        options.get(key, usual) for key, usual in (("bits", 3), ("activation_bits", 8), ("seed", 0))
-    )
+    bits, activation_bits, seed = options.get("bits", 3), options.get("activation_bits", 8), options.get("seed", 0)
     usual = Path("runs") / run_name(
         name, data_name, method_name, bits, activation_bits, seed, chosen.epochs, recipe_name
     )

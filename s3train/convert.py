@@ -13,17 +13,27 @@ from s3train.formats import TensorFormat, UnsupportedModelError
 from s3train.invariance import check_invariance
 from s3train.layers import Balance, CircularConv2d, Operation
 from s3train.layers.balance import ChannelMean
+from s3train.method_options import method_options
 from s3train.normal_form import normalise
+from s3train.recipe import Recipe
 from s3train.register_method import register_weight_method
 
 
 def convert_weights(
-    model: nn.Module, method: str = "s3", bits: int = 3, *, skip: Collection[str] = (), **options: Any
+    model: nn.Module,
+    method: str = "s3",
+    bits: int = 3,
+    *,
+    recipe: str | Recipe = "default",
+    skip: Collection[str] = (),
+    **options: Any,
 ) -> nn.Module:
     """Return a copy of ``model`` with a method's weights; activations and batch norm stay as they are.
 
     Such a network can be trained and compared, not exported. Parameters as of :func:`convert`.
     """
+    method, options = method_options(method, recipe, options)
+    skip = _layers(model, skip)
     model = copy.deepcopy(model)
     for name, layer in list(model.named_modules()):
         if isinstance(layer, WEIGHTED) and name not in skip:
@@ -39,6 +49,7 @@ def convert(
     image: TensorFormat,
     activation_bits: int = 8,
     terms: int = 2,
+    recipe: str | Recipe = "default",
     skip: Collection[str] = (),
     add_norms: bool = False,
     **options: Any,
@@ -56,15 +67,21 @@ def convert(
     model : Module
         Made of supported layers; traced with ``torch.fx``. It is not changed.
     method, bits, options
-        Weight method, see :func:`register_weight_method`.
+        Weight method, see :func:`register_weight_method`. ``from_weights`` is an option of every method; ``apot``,
+        ``deepshift_q``, ``s3_tied`` and ``uniform`` start from the weights anyway.
     image : TensorFormat
         Format of the input image.
     activation_bits : int
         Bits of the stored activations, 2 to 8.
     terms : int
         Powers of two in batch norm's factor: 2 or 1.
+    recipe : str or Recipe
+        ``"default"``, ``"random"`` or ``"paper"``, or settings: what the method's start depends on (the latents'
+        spread, S3's gates, tied latents, the gradient through the root), where ``options`` do not say it. ``"paper"``
+        starts as S3's paper does; its learning rates and regulariser are ``choose_recipe(data, method, "paper")``.
     skip : collection of str
-        Names of layers whose weights stay float. Such a network can be trained, not exported.
+        Names of layers, as ``named_modules`` has them, whose weights stay float. Such a network can be
+        trained, not exported.
     add_norms : bool
         Put a batch norm behind every layer that has none: integer weights have no scale of their own. Its constant
         begins with the layer's bias.
@@ -72,12 +89,25 @@ def convert(
     Raises
     ------
     UnsupportedModelError
-        Names the module that cannot be converted, and what is supported.
+        Names the module that cannot be converted, the option or name in ``skip`` that is unknown, and what is
+        supported.
     """
+    method, options = method_options(method, recipe, options)
+    skip = _layers(model, skip)
     graph = trace(model)
     normalise(graph)
     check_invariance(graph)
     return Converter(graph, method, bits, image, activation_bits, terms, skip, options, add_norms=add_norms).run()
+
+
+def _layers(model: nn.Module, skip: Collection[str]) -> tuple[str, ...]:
+    """Return the names of layers that keep their weights, all of which the model has."""
+    skip = (skip,) if isinstance(skip, str) else tuple(skip)
+    names = [name for name, layer in model.named_modules() if isinstance(layer, WEIGHTED)]
+    for name in skip:
+        if name not in names:
+            raise UnsupportedModelError(f"skip: the model has no layer {name!r}, it has {', '.join(names)}")
+    return skip
 
 
 def trace(model: nn.Module) -> fx.GraphModule:

@@ -79,20 +79,15 @@ def build(config: RunConfig, data: ImageData, twin: nn.Module | None = None) -> 
     model = twin if twin is not None else build_model(config.model, data.shape, data.classes)
     if config.method == "float":
         return model
-    recipe = config.recipe
-    options: dict[str, Any] = {}
-    method = "s3_tied" if config.method == "s3" and recipe.tied else config.method
-    if method in ("s3", "denseshift", "deepshift_ps"):
-        options = {"from_weights": config.start is not None}
-    if method in ("s3", "denseshift"):
-        options["std"] = recipe.latent_std
-    if method == "s3":
-        options |= {"gate_offset": recipe.gate_offset, "root": recipe.root}
-    options["skip"] = () if config.first_last else _first_and_last(model)
+    options: dict[str, Any] = {
+        "recipe": config.recipe,
+        "from_weights": config.start is not None,
+        "skip": () if config.first_last else _first_and_last(model),
+    }
     if config.activation_bits > 8:
-        return convert_weights(model, method, config.bits, **options)
+        return convert_weights(model, config.method, config.bits, **options)
     options |= {"image": data.format, "activation_bits": config.activation_bits}
-    return convert(model, method, config.bits, **options)
+    return convert(model, config.method, config.bits, **options)
 
 
 def _first_and_last(model: nn.Module) -> tuple[str, str]:

@@ -141,7 +141,7 @@ def retrain(model: str, data: str, **options: Any) -> TrainResult:
     try:
         return train(model, data, **options)
     except OtherRunError:
-        return train(model, data, **options, overwrite=True)
+        return train(model, data, **{**options, "overwrite": True})
 
 
 def _check(model: str, data: str, activation_bits: int, seed: int) -> None:
