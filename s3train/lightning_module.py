@@ -146,10 +146,10 @@ class TrainingModule(lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         """One group each for latents, scales, weights, and the rest."""
         recipe = self.recipe
-        latents = [(latent, method) for _, _, method, latent in weight_methods(self.model) if method.LATENT]
+        trained = [(latent, method) for _, _, method, latent in weight_methods(self.model) if method.LATENT]
         # Their decay is a part of the loss.
-        powers = [latent for latent, method in latents if isinstance(method, DeepShiftPS)]
-        latents = [latent for latent, method in latents if not isinstance(method, DeepShiftPS)]
+        powers = [latent for latent, method in trained if isinstance(method, DeepShiftPS)]
+        latents = [latent for latent, method in trained if not isinstance(method, DeepShiftPS)]
         # Scales, of activations and of the logits: a step of them moves everything.
         exponents = [m.latent_exponent for m in self.model.modules() if isinstance(m, ActivationQuantizer)]
         exponents.append(self.log_temperature)

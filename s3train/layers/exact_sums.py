@@ -42,5 +42,5 @@ def exact_sums(layer: nn.Module, x: Tensor, source: TensorFormat, largest_bias: 
     if isinstance(layer, nn.Linear):
         return functional.linear(x, weight)
     assert isinstance(layer, nn.Conv1d | nn.Conv2d)
-    summed: Tensor = layer._conv_forward(x, weight, None)
-    return summed
+    result = layer._conv_forward(x, weight, None)
+    return result
