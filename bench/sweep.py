@@ -13,8 +13,8 @@ from bench.networks import untrained
 from bitstreams.boards import board_by_name
 from hw.devices import Family
 from hw.graph import Network
+from hw.systolic.array_shapes import with_shape
 from hw.systolic.config import EngineConfig
-from hw.systolic.search import with_shape
 from hw.systolic.shape import base_config, fit_and_compile, fit_widths
 
 LIST = Path("bench/sweep.json")

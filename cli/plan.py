@@ -18,9 +18,16 @@ def run(
     board: Annotated[str, typer.Option(help="name of a board")] = "icebreaker",
     target_fps: Annotated[float | None, typer.Option(help="images a second that are enough", min=0)] = None,
     max_luts: Annotated[int | None, typer.Option(help="most lookup tables", min=1)] = None,
+    also: Annotated[list[Path] | None, typer.Option(help="another network that the engine must be able to run")] = None,
+    rows: Annotated[int | None, typer.Option(help="rows of the array; what is not given is searched")] = None,
+    cols: Annotated[int | None, typer.Option(help="columns of the array")] = None,
+    clusters: Annotated[int | None, typer.Option(help="arrays that work on an image each")] = None,
+    columns_per_requantizer: Annotated[int | None, typer.Option(help="columns that share a requantiser")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Search the engines for a network: those that no other one beats in speed and size, and which to take.
+
+    With --also for several networks, of which the first one's speed counts.
 
     Example: shiftforge plan examples/resnet8.s3net --board ulx3s_85f --target-fps 1000
     """
@@ -31,16 +38,24 @@ def run(
     from planner.plan import plan
 
     target = board_by_name(board)
-    graph = load(network)
+    networks = [load(path) for path in (network, *(also or ()))]
+    names = " and ".join(graph.name for graph in networks)
+    pinned = {
+        "rows": rows,
+        "cols": cols,
+        "clusters": clusters,
+        "columns_per_requantizer": columns_per_requantizer,
+    }
+    given = {name: value for name, value in pinned.items() if value is not None}
     with console.status("searching the shapes"):
-        result = plan([graph], target, target_fps=target_fps, max_luts=max_luts)
+        result = plan(networks, target, target_fps=target_fps, max_luts=max_luts, **given)
     answer(as_json, **result.to_json())
     # What is hardly faster than the row above is left out.
     shown: list[Candidate] = []
     for c in (*result.front, *result.close):
         if not shown or c is result.chosen or c.images_per_clock > 1.1 * shown[-1].images_per_clock:
             shown.append(c)
-    console.print(f"engines for {graph.name} on {target.title}, the smallest first:")
+    console.print(f"engines for {names} on {target.title}, the smallest first:")
     table = Table(box=box.SIMPLE_HEAD)
     for column in ("", "array", "units", "tables", "", "RAMs", "clocks", "busy", "images/s"):
         table.add_column(column, justify="right", no_wrap=True)
@@ -58,6 +73,7 @@ def run(
         )
     console.print(table)
     config = result.chosen.config
+    others = "".join(f" --also {path}" for path in also or ())
     console.print(
         f"chosen: {result.why}, of {result.tried} engines that fit; images/s at {target.clock_mhz:g} MHz, without the "
         f"image's way in; tables are predicted, units are requantisers"
@@ -69,7 +85,7 @@ def run(
             "close: it takes so much of the device that only placing tells whether it fits; pin its shape to make it"
         )
     console.print(
-        f"next: shiftforge generate {network} --board {board} --rows {config.rows} --cols {config.cols} --clusters "
-        f"{config.clusters} --columns-per-requantizer {config.columns_per_requantizer}",
+        f"next: shiftforge generate {network}{others} --board {board} --rows {config.rows} --cols {config.cols} "
+        f"--clusters {config.clusters} --columns-per-requantizer {config.columns_per_requantizer}",
         soft_wrap=True,
     )

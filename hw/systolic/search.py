@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import inf
 
 from hw.devices import Device, Family
 from hw.graph import Network
 from hw.systolic.area import UNCERTAINTY, Area, estimate_area
-from hw.systolic.compiler.plan import CompileError
-from hw.systolic.config import SHORTEST_WORD, EngineConfig, MemoryKind
+from hw.systolic.array_shapes import array_shapes, most_clusters
+from hw.systolic.compiler.plan import CapacityError, CompileError
+from hw.systolic.config import EngineConfig
 from hw.systolic.shape import base_config, fit_and_compile, fit_widths
 
 FULL = {Family.ICE40: 0.97, Family.ECP5: 0.80}
 """Share of the tables that a design may take and still be routed at its clock; what takes more is close."""
-
-SHAPES = ((4, 4), (8, 4), (8, 8), (16, 4), (16, 8), (16, 16), (32, 8), (32, 16), (32, 32))
-"""Rows and columns that are tried."""
 
 
 def most_full(family: Family) -> float:
@@ -76,56 +75,39 @@ def search(networks: Sequence[Network], device: Device, **pinned: int) -> list[C
     Raises
     ------
     CompileError
-        If nothing fits, with the reason of the last shape that was tried.
+        If nothing fits, with the numbers of what comes nearest; if there is no array as pinned, with what there is.
     """
     found: list[Candidate] = []
-    reason = "no shape of the array is left"
-    for config in _shapes(networks, device, pinned):
+    refused: list[tuple[float, str]] = []
+    for shape in array_shapes(base_config(networks, device), device, **pinned):
         try:
-            config, (compiled, *_) = fit_and_compile(networks, fit_widths(networks, config), device)
-        except (CompileError, ValueError) as error:
-            reason = str(error)
+            config, (compiled, *_) = fit_and_compile(networks, fit_widths(networks, shape), device)
+        except CapacityError as error:
+            refused.append((error.excess, f"the nearest has {shape.rows} x {shape.cols} cells: {error}"))
             continue
-        most = 16 if config.program_words and not config.norm_bits else 1
-        for clusters in [pinned["clusters"]] if "clusters" in pinned else range(most, 0, -1):
-            try:
-                config = replace(config, clusters=clusters)
-            except ValueError as error:
-                reason = str(error)
-                break
+        except ValueError as error:
+            refused.append((inf, str(error)))
+            continue
+        for clusters in [pinned["clusters"]] if "clusters" in pinned else range(most_clusters(config), 0, -1):
+            config = replace(config, clusters=clusters)
             area = estimate_area(config, device)
             if area.fits(device, most_full(device.family)):
                 close = not area.fits(device, FULL[device.family])
                 found.append(Candidate(config, area, compiled.predicted_cycles, compiled.busy, close))
             else:
-                reason = (
-                    f"{config.rows} x {config.cols} cells take about {area.luts} of {device.luts} lookup tables "
-                    f"and {area.block_rams} of {device.block_rams} block RAMs"
-                )
+                refused.append(_closest(config, area, device))
     if not found:
+        _, reason = min(refused, key=lambda one: one[0])
         raise CompileError(f"no engine for {', '.join(n.name for n in networks)} fits {device.name}: {reason}")
     return sorted(found, key=lambda c: (c.close, -c.images_per_clock, c.area.luts))
 
 
-def _shapes(networks: Sequence[Network], device: Device, pinned: dict[str, int]) -> Iterator[EngineConfig]:
-    base = base_config(networks, device)
-    for rows, cols in SHAPES:
-        if rows != pinned.get("rows", rows) or cols != pinned.get("cols", cols):
-            continue
-        word = rows * base.activation_bits
-        if word != 64 if base.memory is MemoryKind.SPRAM else word < SHORTEST_WORD:
-            continue
-        # Norms of phases take results that are two clocks apart.
-        for share in (2, 4) if base.norm_bits else (1, 2, 4):
-            if share > cols or share != pinned.get("columns_per_requantizer", share):
-                continue
-            yield with_shape(base, device.family, rows, cols, share)
-
-
-def with_shape(base: EngineConfig, family: Family, rows: int, cols: int, share: int) -> EngineConfig:
-    """Return an engine with another array, in tiles that suit a family; a requantiser serves ``share`` columns.
-
-    An iCE40's array is one tile; on an ECP5 sums of two columns share a block RAM.
-    """
-    tile = (rows, cols) if family is Family.ICE40 else (4, max(2, share))
-    return replace(base, rows=rows, cols=cols, columns_per_requantizer=share, tile_rows=tile[0], tile_cols=tile[1])
+def _closest(config: EngineConfig, area: Area, device: Device) -> tuple[float, str]:
+    """Return how far an engine that does not fit passes the device, and its numbers."""
+    excess = max(area.luts / device.luts / most_full(device.family), area.block_rams / device.block_rams)
+    times = f", {config.clusters} times," if config.clusters > 1 else ""
+    units = f"{config.requantizers} requantiser" + "s" * (config.requantizers > 1)
+    return excess, (
+        f"the nearest has {config.rows} x {config.cols} cells{times} with {units} and takes about {area.luts:,} of "
+        f"{device.luts:,} lookup tables and {area.block_rams} of {device.block_rams} block RAMs"
+    )

@@ -15,7 +15,7 @@ from hw.systolic.compiler.fold_shifts import fold_shifts
 from hw.systolic.compiler.layers import layer_plans, lower_node
 from hw.systolic.compiler.layout import choose_layouts
 from hw.systolic.compiler.lowering import Lowering
-from hw.systolic.compiler.plan import CompileError
+from hw.systolic.compiler.plan import CompileError, LayerPlan
 from hw.systolic.config import EngineConfig, MemoryKind
 
 _WIDEST: dict[str, Any] = {
@@ -58,7 +58,10 @@ def smallest_alphabet(networks: Sequence[Network]) -> Alphabet:
             return alphabet if bits < 4 or largest == alphabet.max_shift else Alphabet.s3(bits, largest)
     if any(not node.alphabet.shifts for node in weighted):
         return Alphabet.integer(max(_signed_bits(value) for value in values))
-    raise CompileError(f"the weight {max(values, key=abs)} is in no alphabet of 2 to 5 bits")
+    known = set(Alphabet.s3(5).values)
+    node = next(node for node in weighted if not known.issuperset(node.weight.ravel().tolist()))
+    unknown = max(set(node.weight.ravel().tolist()) - known, key=abs)
+    raise CompileError(f"layer {node.name!r} has the weight {unknown}, which is in no alphabet of 2 to 5 bits")
 
 
 def _signed_bits(value: int) -> int:
@@ -112,10 +115,12 @@ def fit_widths(networks: Sequence[Network], config: EngineConfig) -> EngineConfi
     programs = [layer_plans(network, choose_layouts(network, wide), wide) for network in folded]
     layers = [layer for program in programs for layer in program]
     full = (1 << config.activation_bits) - 1
-    constants = max(len({tile.constants for layer in p for tile in layer.tiles}) for p in programs)
+    constants = max(_constants(program) for program in programs)
     if constants > MOST_CONSTANTS:
+        largest = max(layers, key=lambda layer: _constants([layer]))
         raise CompileError(
-            f"the network has {constants} sets of output constants, an engine holds at most {MOST_CONSTANTS}"
+            f"the network has {constants} sets of output constants, an engine holds at most {MOST_CONSTANTS}; "
+            f"layer {largest.node!r} has the most, {_constants([largest])}"
         )
     residual_shifts = [layer.needs.residual_shift for layer in layers if layer.needs.residual_shift is not None]
     return replace(
@@ -142,6 +147,11 @@ def fit_widths(networks: Sequence[Network], config: EngineConfig) -> EngineConfi
         table=any(layer.table is not None for layer in layers),
         constant_depth=constants,
     )
+
+
+def _constants(layers: Sequence[LayerPlan]) -> int:
+    """Return how many sets of output constants some layers have."""
+    return len({tile.constants for layer in layers for tile in layer.tiles})
 
 
 def _two_planes(image: Tensor, config: EngineConfig) -> bool:
@@ -262,17 +272,18 @@ def choose_config(networks: Sequence[Network], device: Device) -> EngineConfig:
         If a network does not fit the device's memory, with the numbers.
     """
     base = base_config(networks, device)
-    fewer = replace(base, columns_per_requantizer=2 * base.columns_per_requantizer)
-    configs = (fit_memory(networks, fit_widths(networks, config), device) for config in (base, fewer))
-    first = next(configs)
+    first, compiled = fit_and_compile(networks, fit_widths(networks, base), device)
     area = estimate_area(first, device)
     if not area.fits(device, 1.0):
-        second = next(configs)
+        fewer = replace(base, columns_per_requantizer=2 * base.columns_per_requantizer)
+        second = fit_memory(networks, fit_widths(networks, fewer), device)
         if estimate_area(second, device).fits(device, 1.0):
             return second
     if area.block_rams > device.block_rams:
+        layer, words = max(compiled, key=lambda c: c.memory_words).fullest
         raise CompileError(
             f"the engine and its link need {area.block_rams} block RAMs ({first.memory_words} memory words of "
-            f"{first.word_bits} bits), {device.name} has {device.block_rams}"
+            f"{first.word_bits} bits), {device.name} has {device.block_rams}; most maps are alive at layer {layer!r}, "
+            f"with {words} words"
         )
     return first

@@ -60,7 +60,7 @@ def test_engines_that_are_close_are_behind_those_that_fit_and_are_never_chosen_b
     assert result.close[0].images_per_clock > result.chosen.images_per_clock
     rows = result.to_json()["front"]
     assert [row["close"] for row in rows] == [False] * len(result.front) + [True]
-    pinned = plan([network], board, rows=16, cols=8)
+    pinned = plan([network], board, rows=16, cols=8, columns_per_requantizer=4)
     assert pinned.chosen.close and not pinned.close
 
 
@@ -77,3 +77,26 @@ def test_the_verb_prints_the_front_and_a_command_that_works(tmp_path):
     assert built["predicted_cycles"] == chosen["cycles"] and chosen["images_per_s"] >= 20000
     failed = run(app, [*arguments[:-1], "1e9"])
     assert failed.exit_code == 1 and "the fastest makes" in failed.stderr
+
+
+def test_the_verb_plans_for_several_networks_and_pinned_shapes(tmp_path):
+    run = CliRunner().invoke
+    digits = "examples/digits.s3net"
+    pins = ["--rows", "8", "--cols", "8", "--clusters", "2", "--columns-per-requantizer", "4"]
+    arguments = ["plan", "examples/digits-mlp.s3net", "--board", "ulx3s_85f"]
+    (row,) = json.loads(run(app, [*arguments, *pins, "--json"]).output)["front"]
+    assert [row[key] for key in ("rows", "cols", "clusters", "columns_per_requantizer")] == [8, 8, 2, 4]
+    result = run(app, [*arguments, "--also", digits, *pins])
+    assert result.exit_code == 0 and "mlp-digits and small_resnet-digits" in " ".join(result.output.split())
+    command = result.output.split("next: shiftforge ")[1].split()
+    assert run(app, [*command, "--out", str(tmp_path / "build")]).exit_code == 0
+    both = json.loads((tmp_path / "build" / "build.json").read_text())["config"]
+    found = plan(
+        [load("examples/digits-mlp.s3net"), DIGITS], BOARD, rows=8, cols=8, clusters=2, columns_per_requantizer=4
+    )
+    assert both == json.loads(json.dumps(found.chosen.config.to_json()))
+    planned = json.loads(run(app, [*arguments, "--also", digits, *pins, "--json"]).output)
+    assert planned["front"] == found.to_json()["front"]
+    assert found.to_json()["front"] != [row]
+    refused = run(app, [*arguments, "--rows", "12"])
+    assert refused.exit_code == 1 and "can have 4, 8, 16 or 32 rows, not 12" in refused.stderr

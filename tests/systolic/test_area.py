@@ -110,5 +110,9 @@ def test_a_board_is_predicted_as_it_was_placed(network, device, luts, block_rams
 
 
 def test_an_engine_with_more_block_rams_than_the_device_is_refused_with_the_numbers():
-    with pytest.raises(CompileError, match=r"need 58 block RAMs \(2560 memory words of 64 bits\), iCE40HX8K has 32"):
+    message = (
+        r"need 58 block RAMs \(2560 memory words of 64 bits\), iCE40HX8K has 32; most maps are alive at layer "
+        r"'block1_conv1_block', with 256 words$"
+    )
+    with pytest.raises(CompileError, match=message):
         choose_config([load(DIGITS)], HX8K)

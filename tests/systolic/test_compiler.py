@@ -76,8 +76,8 @@ def test_the_configuration_survives_json():
     [
         ({"acc_width": 12}, r"needs sums of 1\d bits, the engine has 12"),
         ({"program_words": 0, "memory_words": 1024}, "memory words .* the engine has 1024"),
-        ({"memory_words": 128}, r"the maps need \d+ memory words, the engine has 128"),
-        ({"program_words": 256}, r"the program needs \d+ words, the program memory has 256"),
+        ({"memory_words": 128}, r"the maps need \d+ memory words, the engine has 128; most maps are alive at layer '"),
+        ({"program_words": 256}, r"memory has 256; layer 'block2_conv2_block' has the most weights, 576 words"),
         ({"alphabet": Alphabet.s3(2)}, "has the weight -4, the engine's cells know s3-2"),
         ({"output_shift": 1, "scaled_width": 23}, r"shifts by \d, the engine by at most 1"),
         ({"min_residual_shift": 0, "max_residual_shift": 2}, r"needs a residual shift of \d+, the engine has 2"),

@@ -1,5 +1,6 @@
 """What the compiler, its parts and the search do not take, and the sentence that says so."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -7,18 +8,20 @@ import pytest
 from amaranth.back import verilog
 
 from hw.bus.uart import UartReceiver
-from hw.devices import ECP5_85, UP5K
-from hw.graph import Alphabet, Convolution, Logits, Network, NetworkError, Padding, Rescale, Tensor
+from hw.devices import ECP5_85, HX8K, UP5K
+from hw.graph import Alphabet, Convolution, Logits, Network, NetworkError, Padding, Rescale, Tensor, load
 from hw.graph.file import from_bytes, to_bytes
 from hw.graph.serialize import graph_from_json, graph_to_json
 from hw.memory import MainMemory
+from hw.systolic.array_shapes import SHAPES
 from hw.systolic.build import BuildError, open_build
 from hw.systolic.compiler import CompileError, compile_network
+from hw.systolic.compiler.plan import CapacityError
 from hw.systolic.config import EngineConfig
 from hw.systolic.cycles import predicted_clocks
 from hw.systolic.processing_element import CellPair
 from hw.systolic.search import search
-from hw.systolic.shape import smallest_alphabet
+from hw.systolic.shape import base_config, choose_config, smallest_alphabet
 from hw.systolic.verilog import emit_verilog
 from tests.strategies import random_images, random_network
 from tests.systolic.support import make_config
@@ -64,8 +67,16 @@ def test_rows_wider_than_the_sums_memory():
 
 
 def test_maps_that_do_not_fit_beside_the_program():
-    with pytest.raises(CompileError, match=r"the network needs \d+ memory words \(\d+ of program and weights"):
-        compile_network(two_layers(), make_config(memory_words=64, acc_width=24, scaled_width=40))
+    config = make_config(memory_words=64, acc_width=24, scaled_width=40)
+    message = (
+        r"^the network needs \d+ memory words \(\d+ of program and weights, 32 of maps\), the engine has 64; most maps "
+        r"are alive at layer 'first-conv', with 32 words$"
+    )
+    with pytest.raises(CapacityError, match=message) as raised:
+        compile_network(two_layers(), config)
+    needed = int(str(raised.value).split()[3])
+    assert raised.value.excess == needed / 64 > 1
+    compile_network(two_layers(), replace(config, memory_words=needed))
 
 
 def test_an_operation_that_the_engine_does_not_have():
@@ -81,13 +92,83 @@ def test_an_operation_that_the_engine_does_not_have():
 def test_a_weight_of_no_alphabet():
     network = two_layers()
     wrong = replace(network.nodes[0], weight=network.nodes[0].weight * 3)
-    with pytest.raises(CompileError, match="the weight 3 is in no alphabet of 2 to 5 bits"):
-        smallest_alphabet([replace(network, nodes=(wrong, *network.nodes[1:]))])
+    wrong.weight[0, 0] = 8
+    nodes = [replace(network.nodes[0], weight=network.nodes[0].weight * 4), replace(wrong, name="middle")]
+    with pytest.raises(CompileError, match=r"^layer 'middle' has the weight 3, which is in no alphabet of 2 to 5 bits"):
+        smallest_alphabet([replace(network, nodes=(*nodes, *network.nodes[1:]))])
 
 
-def test_nothing_that_was_pinned_fits():
-    with pytest.raises(CompileError, match="no shape of the array is left"):
-        search([random_network(3)], UP5K, rows=64, cols=64)
+def test_more_output_constants_than_an_engine_holds(monkeypatch):
+    monkeypatch.setattr("hw.systolic.shape.MOST_CONSTANTS", 1)
+    network = two_layers(channels=8)
+    # 24 channels in tiles of 8, all with other addends: three sets.
+    tensors = {**network.tensors, "map": replace(network.tensors["map"], channels=24)}
+    zero = np.zeros(24, np.int64)
+    first, second, logits = network.nodes
+    second = replace(
+        second,
+        weight=np.repeat(second.weight, 3, axis=0),
+        rescale=Rescale(zero, zero, zero + 4, zero, zero, np.arange(1, 25)),
+    )
+    logits = replace(logits, weight=np.ones((2, 24, 4, 4), np.int32))
+    network = replace(network, tensors=tensors, nodes=(first, second, logits))
+    message = (
+        r"the network has \d sets of output constants, an engine holds at most 1; layer 'map-conv' has the most, 3$"
+    )
+    with pytest.raises(CompileError, match=message):
+        choose_config([network], ECP5_85)
+
+
+@pytest.mark.parametrize(
+    ("device", "pins", "sentence"),
+    [
+        (UP5K, {"rows": 12}, "an engine for 8-bit activations on iCE40UP5K can have 8 rows, not 12"),
+        (UP5K, {"rows": 0}, "an engine for 8-bit activations on iCE40UP5K can have 8 rows, not 0"),
+        (HX8K, {"rows": 24}, "an engine for 8-bit activations on iCE40HX8K can have 4, 8, 16 or 32 rows, not 24"),
+        (UP5K, {"rows": 8, "cols": 16}, "on iCE40UP5K with 8 rows can have 4 or 8 columns, not 16"),
+        (ECP5_85, {"columns_per_requantizer": 3}, "can have 1, 2, 4 or 8 columns a requantiser, not 3"),
+        (
+            ECP5_85,
+            {"cols": 4, "columns_per_requantizer": 8},
+            "4 columns can have 1, 2 or 4 columns a requantiser, not 8",
+        ),
+        (UP5K, {"clusters": 2}, "an engine on iCE40UP5K has 1 cluster, not 2: more of them share a program memory"),
+        (ECP5_85, {"clusters": 17}, "an engine on LFE5U-85F can have 1 to 16 clusters, not 17"),
+        (ECP5_85, {"clusters": 0}, "an engine on LFE5U-85F can have 1 to 16 clusters, not 0"),
+    ],
+)
+def test_a_pin_that_no_engine_has_is_refused_with_those_there_are(device, pins, sentence):
+    with pytest.raises(CompileError, match=f"{sentence}"):
+        search([two_layers()], device, **pins)
+
+
+def test_what_is_nearest_is_named_where_nothing_fits():
+    network = load("examples/resnet8.s3net")
+    with pytest.raises(CompileError, match=r"the nearest has (\d+) x (\d+) cells with") as raised:
+        search([network], HX8K)
+    assert re.search(r"takes about [\d,]+ of 7,680 lookup tables and (\d+) of 32 block RAMs$", str(raised.value))
+    nearest = int(str(raised.value).split()[-5])
+    for rows, cols in SHAPES:
+        if rows < 8:
+            continue
+        with pytest.raises(CompileError, match="block RAMs") as raised:
+            search([network], HX8K, rows=rows, cols=cols)
+        assert int(str(raised.value).split()[-5]) >= nearest
+
+
+def test_the_nearest_of_memories_that_are_too_small(monkeypatch):
+    base = replace(base_config([load("examples/digits.s3net")], UP5K), memory_words=1024)
+    monkeypatch.setattr("hw.systolic.search.base_config", lambda networks, device: base)
+    needed = {}
+    for cols in (8, 4, None):
+        pins = {} if cols is None else {"cols": cols}
+        with pytest.raises(CompileError, match=r"the nearest has 8 x \d cells: the network needs") as raised:
+            search([load("examples/digits.s3net")], UP5K, **pins)
+        needed[cols] = int(re.search(r"needs (\d+)", str(raised.value))[1])
+    assert needed[8] < needed[4] and needed[None] == needed[8]
+
+
+def test_what_no_engine_takes_is_refused_for_its_own_reason():
     with pytest.raises(CompileError, match="the image has 9 channels, the engine takes at most 8"):
         search([two_layers(channels=9)], ECP5_85, rows=8, cols=8)
 

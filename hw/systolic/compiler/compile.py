@@ -12,9 +12,9 @@ from hw.systolic.compiler.assemble import Assembler, Program
 from hw.systolic.compiler.fold_shifts import fold_shifts, views
 from hw.systolic.compiler.layers import layer_plans
 from hw.systolic.compiler.layout import ImageLayout, Layout, MapLayout, choose_layouts
-from hw.systolic.compiler.memory_plan import StoredMap, memory_plan
+from hw.systolic.compiler.memory_plan import StoredMap, fullest_layer, memory_plan
 from hw.systolic.compiler.place import place
-from hw.systolic.compiler.plan import CompileError, LayerPlan
+from hw.systolic.compiler.plan import CapacityError, CompileError, LayerPlan
 from hw.systolic.config import EngineConfig
 from hw.systolic.cycles import LayerClocks, predicted_clocks
 from hw.systolic.program import lanes
@@ -77,6 +77,11 @@ class CompiledNetwork:
     def maps(self) -> tuple[StoredMap, ...]:
         """Words and lives of the stored maps."""
         return memory_plan(fold_shifts(self.network), self.layouts, self.config)
+
+    @property
+    def fullest(self) -> tuple[str, int]:
+        """The layer at which the maps that are alive take the most words, and these words."""
+        return fullest_layer(fold_shifts(self.network), self.layouts, self.config)
 
     @property
     def busy(self) -> float:
@@ -144,24 +149,41 @@ def compile_network(network: Network, config: EngineConfig) -> CompiledNetwork:
         # The program's length does not depend on addresses: assemble once to know where the maps begin.
         begin = len(_assemble(folded, layouts, config, encoded)[0].words)
     layouts, end = place(folded, layouts, begin, config)
-    if not config.program_words and end > config.memory_words:
-        raise CompileError(
-            f"the network needs {end} memory words ({begin} of program and weights, {end - begin} of maps), "
-            f"the engine has {config.memory_words}"
+    if end > config.memory_words:
+        needs = f"the maps need {end} memory words"
+        if not config.program_words:
+            needs = (
+                f"the network needs {end} memory words ({begin} of program and weights, {end - begin} of maps)"
+            )  # fmt: skip
+        layer, words = fullest_layer(folded, layouts, config)
+        raise CapacityError(
+            f"{needs}, the engine has {config.memory_words}; most maps are alive at layer {layer!r}, with "
+            f"{words} words",
+            end / config.memory_words,
         )
     program, layers, _ = _assemble(folded, layouts, config, encoded)
     if config.program_words and len(program.words) > config.program_words:
-        raise CompileError(
-            f"the program needs {len(program.words)} words, the program memory has {config.program_words}"
+        raise CapacityError(
+            f"the program needs {len(program.words)} words, the program memory has {config.program_words}; "
+            f"{_heaviest(layers, config)}",
+            len(program.words) / config.program_words,
         )
-    if config.program_words and end > config.memory_words:
-        raise CompileError(f"the maps need {end} memory words, the engine has {config.memory_words}")
     cycles, clocks = predicted_clocks(layers, config)
     if cycles >= 1 << config.watchdog_bits:
         raise CompileError(
             f"an inference takes {cycles} clocks, the engine's watchdog stops it after {1 << config.watchdog_bits}"
         )
     return CompiledNetwork(network, config, program, layouts, layers, cycles, clocks)
+
+
+def _heaviest(layers: list[LayerPlan], config: EngineConfig) -> str:
+    """Return the layer with the most words of weights, and their number."""
+    words: dict[str, int] = {}
+    for layer in layers:
+        passes = sum(step.weights is not None for tile in layer.tiles for step in tile.passes)
+        words[layer.node] = words.get(layer.node, 0) + passes * config.weight_words
+    most = max(words, key=lambda node: words[node])
+    return f"layer {most!r} has the most weights, {words[most]} words"
 
 
 def _assemble(

@@ -235,3 +235,14 @@ def without_reloads(tiles: Sequence[TilePlan], held: Weights | None = None) -> l
 
 class CompileError(ValueError):
     """The network cannot be compiled for this engine; the message names layer, finding and limit."""
+
+
+class CapacityError(CompileError):
+    """The network is too large for this engine's memory.
+
+    ``excess`` is what it needs as a multiple of what there is.
+    """
+
+    def __init__(self, message: str, excess: float) -> None:
+        super().__init__(message)
+        self.excess = excess
