@@ -73,7 +73,7 @@ def test_lightning_loads_weights_only():
     """Its own way to load a checkpoint is told so where the trainer begins."""
     calls = [
         node
-        for node in ast.walk(ast.parse((ROOT / "s3train" / "train.py").read_text()))
+        for node in ast.walk(ast.parse((ROOT / "s3train" / "fit.py").read_text()))
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "trainer.fit"
     ]
     assert len(calls) == 1
