@@ -5,13 +5,18 @@ import json
 import pytest
 
 from s3train.evaluation import accuracy
-from s3train.layers import ShiftLogits
+from s3train.layers import ShiftBlock, ShiftLogits
+from s3train.layers.shift_block import UnsupportedModelError
 from s3train.runs import RunError, export_run, load_run, read_result
 from s3train.train import train
 
 
-def test_a_network_beyond_the_hardware_is_kept_and_the_layer_named(tmp_path):
-    options = {"out": tmp_path / "run", "data_folder": tmp_path, "epochs": 1, "bits": 5, "progress": False}
+def test_a_network_beyond_the_hardware_is_kept_and_the_layer_named(tmp_path, monkeypatch):
+    def beyond(self, name):
+        raise UnsupportedModelError(f"layer {name!r}: K reaches 17, supported is up to 15; train longer")
+
+    monkeypatch.setattr(ShiftBlock, "integer", beyond)
+    options = {"out": tmp_path / "run", "data_folder": tmp_path, "epochs": 1, "progress": False}
     said = rf"^{tmp_path}/run: no integer network, layer '.+': \w reaches \d+, supported is up to .*; the trained "
     for _ in range(2):
         with pytest.raises(RunError, match=said + r"network is kept in .*/run/model.safetensors, its accuracy is \d"):
