@@ -67,7 +67,7 @@ def synthesis_script(device: Device, *, dsp: bool = False) -> str:
         # The rest of synth_ice40's step map_ffs.
         rest = "techmap -map +/ice40/ff_map.v; opt_expr -mux_undef; simplemap; ice40_opt -full; "
         return f"{begin}{rest}{synth} -run map_luts:; {flat}{after}"
-    # Joined tables are faster, and more; a pair's are between flip-flops.
+    # Tables that the chip's multiplexers join are faster, but more; a pair of cells, between flip-flops, has time.
     pairs = f"abc -lut 4 {CELL_PAIRS}; techmap -map +/lattice/cells_map_trellis.v {CELL_PAIRS}; "
     return f"{begin}{synth} -run map_ffs:map_luts; {pairs}{synth} -run map_luts:; {flat}{after}"
 

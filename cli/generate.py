@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cli.console import AsJson, answer, begin_answer, console, fails_clearly
+from cli.pins import Clusters, Cols, ColumnsPerRequantizer, pins
 
 
 @fails_clearly
@@ -20,9 +21,9 @@ def run(
     engine: Annotated[Path | None, typer.Option(help="take the engine of this build folder, and its board")] = None,
     fast: Annotated[bool, typer.Option("--fast", help="the fastest engine that fits, not a small one")] = False,
     rows: Annotated[int | None, typer.Option(help="rows of the array; searches the rest, like the next three")] = None,
-    cols: Annotated[int | None, typer.Option(help="columns of the array")] = None,
-    clusters: Annotated[int | None, typer.Option(help="arrays that work on an image each")] = None,
-    columns_per_requantizer: Annotated[int | None, typer.Option(help="columns that share a requantiser")] = None,
+    cols: Cols = None,
+    clusters: Clusters = None,
+    columns_per_requantizer: ColumnsPerRequantizer = None,
     as_json: AsJson = False,
 ) -> None:
     """Write the engine's Verilog and the network's program.
@@ -41,13 +42,7 @@ def run(
         board = made.board
     target = board_by_name(board)
     folder = out or Path("build") / f"{network.stem}-{board}"
-    pinned = {
-        "rows": rows,
-        "cols": cols,
-        "clusters": clusters,
-        "columns_per_requantizer": columns_per_requantizer,
-    }
-    given = {name: value for name, value in pinned.items() if value is not None}
+    given = pins(rows=rows, cols=cols, clusters=clusters, columns_per_requantizer=columns_per_requantizer)
     config = None
     graph = load(network)
     others = [load(path) for path in also or ()]

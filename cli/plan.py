@@ -10,6 +10,7 @@ from rich import box
 from rich.table import Table
 
 from cli.console import AsJson, answer, begin_answer, console, fails_clearly
+from cli.pins import Clusters, Cols, ColumnsPerRequantizer, pins
 
 
 @fails_clearly
@@ -20,9 +21,9 @@ def run(
     max_luts: Annotated[int | None, typer.Option(help="most lookup tables", min=1)] = None,
     also: Annotated[list[Path] | None, typer.Option(help="another network that the engine must be able to run")] = None,
     rows: Annotated[int | None, typer.Option(help="rows of the array; what is not given is searched")] = None,
-    cols: Annotated[int | None, typer.Option(help="columns of the array")] = None,
-    clusters: Annotated[int | None, typer.Option(help="arrays that work on an image each")] = None,
-    columns_per_requantizer: Annotated[int | None, typer.Option(help="columns that share a requantiser")] = None,
+    cols: Cols = None,
+    clusters: Clusters = None,
+    columns_per_requantizer: ColumnsPerRequantizer = None,
     as_json: AsJson = False,
 ) -> None:
     """Search the engines for a network: those that no other one beats in speed and size, and which to take.
@@ -40,13 +41,7 @@ def run(
     target = board_by_name(board)
     networks = [load(path) for path in (network, *(also or ()))]
     names = " and ".join(graph.name for graph in networks)
-    pinned = {
-        "rows": rows,
-        "cols": cols,
-        "clusters": clusters,
-        "columns_per_requantizer": columns_per_requantizer,
-    }
-    given = {name: value for name, value in pinned.items() if value is not None}
+    given = pins(rows=rows, cols=cols, clusters=clusters, columns_per_requantizer=columns_per_requantizer)
     with console.status("searching the shapes"):
         result = plan(networks, target, target_fps=target_fps, max_luts=max_luts, **given)
     answer(as_json, **result.to_json())

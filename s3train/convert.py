@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import fx, nn
 
-from s3train.converter import WEIGHTED, Converter
+from s3train.converter import Converter
 from s3train.formats import TensorFormat, UnsupportedModelError
 from s3train.invariance import check_invariance
 from s3train.layers import Balance, CircularConv2d, Operation
@@ -16,7 +16,7 @@ from s3train.layers.balance import ChannelMean
 from s3train.method_options import method_options
 from s3train.normal_form import normalise
 from s3train.recipe import Recipe
-from s3train.register_method import register_weight_method
+from s3train.register_method import WEIGHTED, register_weight_method
 
 
 def convert_weights(

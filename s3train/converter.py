@@ -22,8 +22,7 @@ from s3train.layers.shift_block import FormatSource
 from s3train.normal_form import ADDITIONS
 from s3train.operations import OPERATIONS
 from s3train.pools import AVERAGE_POOLS, MAX_POOLS, average_window, check_max_pool
-from s3train.register_method import WEIGHTED as WEIGHTED
-from s3train.register_method import register_weight_method
+from s3train.register_method import WEIGHTED, register_weight_method
 
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 _PASSING = (nn.Flatten, nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, *MAX_POOLS)

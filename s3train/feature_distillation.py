@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import Tensor, nn
 
-_WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.Linear)
+from s3train.register_method import WEIGHTED
 
 Features = dict[str, Tensor]
 """Inputs of layers by the layer's name in the float model, dots as underscores; in the order of the calls."""
@@ -34,7 +34,7 @@ def watch_features(model: nn.Module) -> Iterator[Features]:
 
     with ExitStack() as hooks:
         for name, layer in model.named_modules():
-            if isinstance(layer, _WEIGHTED):
+            if isinstance(layer, WEIGHTED):
                 # convert() makes a block of a layer and what follows it, and puts underscores for dots.
                 name = name.removesuffix(".layer").removesuffix("_block").removesuffix("_logits").replace(".", "_")
                 hook = layer.register_forward_pre_hook(lambda _, inputs, name=name: keep(name, inputs[0]))

@@ -28,6 +28,7 @@ from hw.bus.link_cells import (
 )
 from hw.bus.link_steps import Steps
 from hw.bus.microcode import Condition, Order, Pointer, Source, Write
+from hw.systolic.logit_output import LATE
 
 
 class Replies(Steps):
@@ -175,12 +176,10 @@ class Replies(Steps):
         self.label("logits room")
         self.branch(Condition.LOGITS, "logit")
         self.branch(Condition.BUSY, "logits room")
-        # The engine stopped, or has ended without what it announced, unless that is still on its way for a few clocks.
-        self.set(TIMER, SHORT)
-        self.label("late logits")
-        self.branch(Condition.LOGITS, "logit")
-        self.less(TIMER)
-        self.branch(Condition.ZERO, "cut off", "late logits")
+        # The engine stopped, or has ended without what it announced, unless that is on its way.
+        for _ in range(LATE):
+            self.do()
+        self.branch(Condition.LOGITS, "logit", "cut off")
         self.label("logit")
         for i in range(4):
             self.send(Source.LOGIT + i)

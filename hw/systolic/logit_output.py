@@ -22,6 +22,9 @@ LOGIT = data.StructLayout({"value": signed(LOGIT_BITS), "last": 1})
 DEPTH = 64
 """Logits that fit the engine's buffer."""
 
+LATE = 3
+"""Clocks from the end of an inference (``busy`` low) to its last logit on the stream, at most."""
+
 NO_CLASS = 0xFFFF
 """The class of an engine without ``argmax``: it is left to the host."""
 

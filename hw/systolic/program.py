@@ -11,7 +11,7 @@ import functools
 from collections.abc import Mapping, Sequence
 
 from amaranth.lib import data
-from amaranth.lib.crc import catalog
+from amaranth.lib.crc import Algorithm, catalog
 
 from hw.graph import Alphabet
 from hw.systolic.config import EngineConfig
@@ -228,44 +228,13 @@ def closing_word(words: Sequence[int], config: EngineConfig) -> int:
     a, rows = config.activation_bits, config.rows
     # The CRC itself is in as many of the highest lanes as it takes, behind zeros.
     last = -(-CHECKSUM.crc_width // a)
-    register = _crc(words, config, CHECKSUM.initial_crc)
-    register = _crc_of_lanes([0] * (rows - last), a, register)
-    for _ in range(last * a - CHECKSUM.crc_width):
-        register = _crc_step(register, 0)
-    lanes = [register >> a * i & (1 << a) - 1 for i in reversed(range(last))]
-    return sum(lane << a * (rows - last + i) for i, lane in enumerate(lanes))
-
-
-def _crc_step(register: int, bit: int) -> int:
-    """Return the CRC's register behind one more bit."""
-    carry = (register >> CHECKSUM.crc_width - 1) ^ bit
-    moved: int = register << 1 & (1 << CHECKSUM.crc_width) - 1
-    return moved ^ int(CHECKSUM.polynomial) if carry else moved
-
-
-@functools.cache
-def _crc_table(lane_bits: int) -> tuple[int, ...]:
-    """Return what a lane of each value adds to the CRC's register."""
-    table = []
-    for lane in range(1 << lane_bits):
-        register = 0
-        for i in reversed(range(lane_bits)):
-            register = _crc_step(register, lane >> i & 1)
-        table.append(register)
-    return tuple(table)
-
-
-def _crc_of_lanes(lanes: Sequence[int], lane_bits: int, register: int) -> int:
-    """Return the CRC's register behind more lanes."""
-    table, mask, rest = _crc_table(lane_bits), (1 << CHECKSUM.crc_width) - 1, CHECKSUM.crc_width - lane_bits
-    for lane in lanes:
-        register = (register << lane_bits & mask) ^ table[register >> rest ^ lane]
-    return register
-
-
-def _crc(words: Sequence[int], config: EngineConfig, register: int) -> int:
-    """Return the CRC's register behind more words, the lowest lane of each first."""
-    return _crc_of_lanes(lanes(words, config), config.activation_bits, register)
+    register = CHECKSUM(a).compute([*lanes(words, config), *[0] * (rows - last)])
+    spare = last * a - CHECKSUM.crc_width
+    if spare:
+        fields = {**vars(CHECKSUM), "initial_crc": register}
+        register = Algorithm(**fields)(spare).compute([0])
+    parts = [register >> a * i & (1 << a) - 1 for i in reversed(range(last))]
+    return sum(part << a * (rows - last + i) for i, part in enumerate(parts))
 
 
 def instruction_words(config: EngineConfig) -> int:

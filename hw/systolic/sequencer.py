@@ -11,6 +11,7 @@ from hw.systolic import timing
 from hw.systolic.config import EngineConfig
 from hw.systolic.header_check import Error, HeaderCheck
 from hw.systolic.layer_register import kept
+from hw.systolic.legal_opcode import legal_opcode
 from hw.systolic.program import (
     CONSTANTS,
     COORDINATE_BITS,
@@ -235,21 +236,9 @@ class Sequencer(wiring.Component):
             m.d.comb += self.table_valid.eq(handing & in_table)
 
         # Whether it is an instruction: found out with its last word's arrival, so that the state has less to do.
-        absent = {Opcode.STRIP, Opcode.LOOP} if not config.strip_loops else set()
-        absent |= {Opcode.VIEW} if not config.circular else set()
         illegal = Signal(reset_less=True)
         filled = Cat(buffer, self.fetched)[config.word_bits :]
-        comes = filled[:4]
-        # A program whose head is damaged must not get past the check.
-        # Between images there are others than during one: no program runs in circles without an image.
-        outside = {Opcode.CONSTANTS, Opcode.INPUT}
-        inside = set(Opcode) - outside - absent - {Opcode.HEADER}
-        known = Mux(
-            busy,
-            Cat(comes == number for number in sorted(inside)).any(),
-            Cat(comes == number for number in sorted(outside)).any(),
-        )
-        legal = Mux(checked, known, comes == Opcode.HEADER)
+        legal = legal_opcode(filled[:4], config, checked=checked, busy=busy)
 
         def go_on(state: str) -> None:
             m.next = state

@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 
 from host.protocol import (
-    FrameReader,
     answer_bytes,
     check,
-    load_payload,
     read_answers,
     read_counters,
     read_echo,
@@ -21,60 +19,10 @@ from hw.bus import FrameLink, HostLink
 from hw.bus.frame_types import Frame, LinkError
 from hw.systolic.compiler import compile_network
 from hw.systolic.header_check import Error
-from hw.systolic.program import COORDINATE_BITS, RESULT, Opcode, closing_word, encode, instruction_words
-from sim.runner import pack_memory
+from tests.bus.link_line import Line, load_of, run
 from tests.hostile.linked_engine import LinkedEngine, tiny_network
 from tests.strategies import random_images
 from tests.systolic.support import simulate
-
-
-class Line:
-    """The host's end of the link's streams."""
-
-    def __init__(self, ctx, dut, pace=24):
-        self.ctx, self.dut, self.pace = ctx, dut, pace
-        self.reader, self.messages = FrameReader(), []
-
-    async def step(self):
-        self.ctx.set(self.dut.o.ready, 1)
-        *_, valid, payload = await self.ctx.tick().sample(self.dut.o.valid, self.dut.o.payload)
-        if valid:
-            self.messages += self.reader.feed(bytes([payload]))
-
-    async def send(self, data):
-        for byte in data:
-            self.ctx.set(self.dut.i.valid, 1)
-            self.ctx.set(self.dut.i.payload, byte)
-            await self.step()
-            self.ctx.set(self.dut.i.valid, 0)
-            for _ in range(self.pace - 1):
-                await self.step()
-
-    async def answer(self, limit=60000):
-        for _ in range(limit):
-            if self.messages:
-                return self.messages.pop(0)
-            await self.step()
-        raise AssertionError("no answer")
-
-    async def ask(self, kind, sequence=1, payload=b""):
-        await self.send(request(kind, sequence, payload))
-        message = await self.answer()
-        assert message.sequence == sequence
-        return message
-
-    async def error(self):
-        message = await self.answer()
-        assert message.kind == Frame.ERROR and len(message.payload) == 2, message
-        return message.payload[1]
-
-
-def run(dut, body, **line):
-    async def testbench(ctx):
-        await ctx.tick().repeat(8)
-        await body(Line(ctx, dut, **line))
-
-    simulate(dut, testbench)
 
 
 @pytest.fixture(scope="module")
@@ -84,10 +32,6 @@ def small():
     logits = network.run(images)[network.logits.name]
     assert logits[0].tolist() != logits[1].tolist()
     return network, compiled, [compiled.pack_image(image) for image in images], logits.tolist()
-
-
-def load_of(network, compiled, clusters=1):
-    return load_payload(b"\1\2\3\4\5\6\7\xa5", network.classes, pack_memory(compiled), clusters)
 
 
 @pytest.mark.parametrize("registered", [False, True])
@@ -184,122 +128,6 @@ def test_a_program_that_arrives_damaged_or_not_at_all_is_not_run(small):
         assert read_answers(await line.ask(Frame.INFER, 5, images[0]), network.classes)[0].logits == logits[0]
 
     run(dut, body)
-
-
-def decoded(compiled, at, layout):
-    """Return the fields of the instruction at a word."""
-    config = compiled.config
-    parts = compiled.program.words[at : at + instruction_words(config)]
-    bits = sum(word << config.word_bits * i for i, word in enumerate(parts))
-    return {name: bits >> field.offset & (1 << field.width) - 1 for name, field in layout if name != "opcode"}
-
-
-def test_a_program_without_an_end_is_stopped_and_the_host_told():
-    network, compiled = tiny_network()
-    config = compiled.config
-    image = compiled.pack_image(random_images(network, 1, 1)[0])
-    # In the place of the first layer a jump to itself that is never done: it counts further than the engine's counter.
-    words, size = list(compiled.program.words), instruction_words(config)
-    at = next(i for i, word in enumerate(words) if word & 15 == Opcode.INPUT and i >= size) + size
-    assert words[at] & 15 == Opcode.OPERAND
-    whole = load_of(network, compiled)
-    words[at : at + size] = encode(Opcode.LOOP, config, target=at, count=(1 << COORDINATE_BITS) - 1)
-    words[-1] = closing_word(words[:-1], config)
-    endless = load_payload(
-        bytes(8), network.classes, replace(compiled, program=replace(compiled.program, words=words)).pack_program()
-    )
-
-    async def body(line):
-        check(await line.ask(Frame.LOAD, 1, endless), Frame.LOAD)
-        for _ in range(2):
-            message = await line.ask(Frame.INFER, 2, image)
-            assert message.payload == bytes([Error.OVERDUE.value | 8 | message.payload[0] & 16, LinkError.ENGINE])
-        check(await line.ask(Frame.LOAD, 3, whole), Frame.LOAD)
-        check(await line.ask(Frame.INFER, 4, image), Frame.INFER)
-
-    run(LinkedEngine(config), body)
-
-
-def edited(compiled, at, opcode, **fields):
-    """Return the payload of a program with another instruction at a word, and a good checksum."""
-    words, config = list(compiled.program.words), compiled.config
-    words[at : at + instruction_words(config)] = encode(opcode, config, **fields)
-    words[-1] = closing_word(words[:-1], config)
-    program = replace(compiled.program, words=words)
-    return load_payload(bytes(8), compiled.network.classes, replace(compiled, program=program).pack_program())
-
-
-def places(compiled, opcode):
-    """Return the words at which an instruction begins, none of those before the image's."""
-    words, config = compiled.program.words, compiled.config
-    size = instruction_words(config)
-    begin = next(i for i in range(size, len(words)) if words[i] & 15 == Opcode.INPUT)
-    return [i for i in range(begin, len(words) - size, 1) if words[i] & 15 == opcode]
-
-
-def test_a_program_that_makes_fewer_logits_than_it_announces_is_told_and_the_link_goes_on():
-    network, compiled = tiny_network()
-    image = compiled.pack_image(random_images(network, 1, 1)[0])
-    config = compiled.config
-    ((at, fields),) = [
-        (at, fields)
-        for at in places(compiled, Opcode.RESULT)
-        if (fields := decoded(compiled, at, RESULT))["classes"] == network.classes
-    ]
-    more = edited(compiled, at, Opcode.RESULT, **{**fields, "classes": (1 << config.class_bits) - 1})
-
-    async def body(line):
-        check(await line.ask(Frame.LOAD, 1, more), Frame.LOAD)
-        await line.send(request(Frame.INFER, 2, image))
-        message = await line.answer()
-        assert message.payload == bytes([8 | message.payload[0] & 16, LinkError.ENGINE])
-        check(await line.ask(Frame.LOAD, 3, load_of(network, compiled)), Frame.LOAD)
-        check(await line.ask(Frame.INFER, 4, image), Frame.INFER)
-
-    run(LinkedEngine(config), body)
-
-
-@pytest.mark.parametrize("opcode", [Opcode.LOOP, Opcode.END])
-def test_a_program_that_runs_in_circles_without_an_image_is_stopped(opcode):
-    network, compiled = tiny_network()
-    at = places(compiled, Opcode.INPUT)[0]
-    fields = {"count": (1 << COORDINATE_BITS) - 1} if opcode is Opcode.LOOP else {}
-    circles = edited(compiled, at, opcode, target=at, **fields)
-
-    async def body(line):
-        message = await line.ask(Frame.LOAD, 1, circles)
-        assert message.payload == bytes([Error.OPCODE.value | 8 | message.payload[0] & 16, LinkError.ENGINE])
-        check(await line.ask(Frame.LOAD, 2, load_of(network, compiled)), Frame.LOAD)
-
-    run(LinkedEngine(compiled.config), body)
-
-
-@pytest.mark.parametrize("opcode", [Opcode.STRIP, Opcode.LOOP])
-def test_an_engine_without_strip_loops_stops_at_them(opcode):
-    network, compiled = tiny_network()
-    config = replace(compiled.config, strip_loops=False)
-    compiled = compile_network(network, config)
-    image = compiled.pack_image(random_images(network, 1, 1)[0])
-    words, size = list(compiled.program.words), instruction_words(config)
-    at = next(i for i, word in enumerate(words) if word & 15 == Opcode.INPUT and i >= size) + size
-    assert words[at] & 15 == Opcode.OPERAND
-    whole = load_of(network, compiled)
-    fields = {"count": 0, "target": at + size} if opcode is Opcode.LOOP else {}
-    steps = {f"{part}_step": 0 for part in ("input", "y", "output", "residual")}
-    words[at : at + size] = encode(opcode, config, **(fields or steps))
-    words[-1] = closing_word(words[:-1], config)
-    foreign = load_payload(
-        bytes(8), network.classes, replace(compiled, program=replace(compiled.program, words=words)).pack_program()
-    )
-
-    async def body(line):
-        check(await line.ask(Frame.LOAD, 1, foreign), Frame.LOAD)
-        message = await line.ask(Frame.INFER, 2, image)
-        assert message.payload == bytes([Error.OPCODE.value | 8 | message.payload[0] & 16, LinkError.ENGINE])
-        check(await line.ask(Frame.LOAD, 3, whole), Frame.LOAD)
-        check(await line.ask(Frame.INFER, 4, image), Frame.INFER)
-
-    run(LinkedEngine(config), body)
 
 
 def test_a_frame_has_an_image_for_every_cluster():

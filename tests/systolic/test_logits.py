@@ -1,10 +1,16 @@
 """What comes out of the engine: the largest logit's index, and when it is offered as the class."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from hw.systolic.argmax import Argmax
-from hw.systolic.logit_output import LogitOutput
+from hw.systolic.compiler import compile_network
+from hw.systolic.engine import Engine
+from hw.systolic.logit_output import LATE, LogitOutput
+from tests.hostile.linked_engine import tiny_network
+from tests.strategies import random_images
 from tests.systolic.support import make_config, simulate
 
 
@@ -66,3 +72,34 @@ def test_a_class_is_offered_when_it_is_that_of_the_last_logit(registered):
 
     simulate(dut, testbench)
     assert got == [3, 3, 0]
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"registered_ram": False}, {"max_pool": False}, {"columns_per_requantizer": 1}]
+)
+def test_the_last_logit_is_there_soon_after_the_inference_has_ended(changes):
+    # The link waits so long for one that a program announces and does not make.
+    network, compiled = tiny_network()
+    compiled = compile_network(network, replace(compiled.config, **changes))
+    image = compiled.pack_image(random_images(network, 1, 1)[0])
+    dut = Engine(compiled.config, compiled.words)
+    fell, came = [], []
+
+    async def testbench(ctx):
+        ctx.set(dut.run, 1)
+        ctx.set(dut.logits.ready, 1)
+        ctx.set(dut.klass.ready, 1)
+        sent, busy, clock = 0, 0, 0
+        while not fell or clock < fell[0] + 20:
+            ctx.set(dut.image.valid, sent < len(image))
+            ctx.set(dut.image.payload, image[min(sent, len(image) - 1)])
+            _, _, ready, now, valid = await ctx.tick().sample(dut.image.ready, dut.status.busy, dut.logits.valid)
+            clock += 1
+            sent += bool(ready) and sent < len(image)
+            fell.extend([clock] * (busy and not now))
+            came.extend([clock] * valid)
+            busy = now
+
+    simulate(dut, testbench)
+    assert len(came) == network.classes
+    assert came[-1] - fell[0] <= LATE

@@ -152,9 +152,7 @@ def compile_network(network: Network, config: EngineConfig) -> CompiledNetwork:
     if end > config.memory_words:
         needs = f"the maps need {end} memory words"
         if not config.program_words:
-            needs = (
-                f"the network needs {end} memory words ({begin} of program and weights, {end - begin} of maps)"
-            )  # fmt: skip
+            needs = f"the network needs {end} memory words ({begin} of program and weights, {end - begin} of maps)"
         layer, words = fullest_layer(folded, layouts, config)
         raise CapacityError(
             f"{needs}, the engine has {config.memory_words}; most maps are alive at layer {layer!r}, with "
