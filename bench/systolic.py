@@ -1,7 +1,7 @@
 """The engine on boards, beside its rivals: clocks, equality, cells, speed; ``make bench-systolic``.
 
-Takes an hour and more, so it can be stopped and called again: every finished row is kept in
-``bench/results/systolic.json`` and made again only when its engine or network changed.
+Takes hours, so it can be stopped and called again: every finished placement is kept in
+``bench/results/systolic.json``, and a row is made again only when its engine or network changed.
 """
 
 from __future__ import annotations
@@ -9,11 +9,10 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import re
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -26,18 +25,21 @@ from bench.networks import EXAMPLES, trained, untrained, with_integer_weights
 from bitstreams.boards import board_by_name
 from bitstreams.design import board_design
 from bitstreams.floorplan import LINK
-from bitstreams.flow import SynthesisResult, build_board, synthesise_board
+from bitstreams.flow import SynthesisResult, build_board, spread, synthesise_board
 from bitstreams.toolchain import ToolError
 from cli.console import CACHE, data_folder
+from hw.cores import cores
 from hw.graph import Convolution, Logits, Network
 from hw.systolic.compiler import CompileError, compile_network
 from hw.systolic.config import EngineConfig
 from hw.systolic.shape import base_config, fit_memory, fit_widths
 from hw.systolic.verilog import emit_verilog
+from hw.whole_file import write_whole
 from sim.compare import compare
 from sim.runner import compile_simulation, run_simulation
 
 RESULTS = Path("bench/results/systolic.json")
+Row = dict[str, Any]
 CELLS = {"s3_3": None, "int8_lut": 8, "int4_lut": 4, "dsp": 8}
 """Bits of the integer weights of every kind of cell; ``None``: the network's own shift weights."""
 
@@ -125,7 +127,7 @@ def make_config(case: Case, network: Network) -> EngineConfig:
         return config
 
 
-def simulate(case: Case, network: Network, config: EngineConfig, console: Console) -> dict[str, Any]:
+def simulate(case: Case, network: Network, config: EngineConfig, console: Console) -> Row:
     """Return the row's part about clocks and equality; without clocks if the network does not fit the memory."""
     try:
         compiled = compile_network(network, config)
@@ -156,57 +158,67 @@ def simulate(case: Case, network: Network, config: EngineConfig, console: Consol
     }
 
 
-def measure(case: Case, console: Console) -> dict[str, Any]:
-    """Simulate, synthesise and place a case; return its row."""
-    network, accuracy = load_network(case)
-    return measure_engine(case, network, accuracy, make_config(case, network), console)
-
-
 def measure_engine(
-    case: Case, network: Network, accuracy: float | None, config: EngineConfig, console: Console
-) -> dict[str, Any]:
-    """Simulate, synthesise and place an engine with a network; return the case's row."""
+    case: Case,
+    network: Network,
+    accuracy: float | None,
+    config: EngineConfig,
+    console: Console,
+    *,
+    earlier: Row | None = None,
+    keep: Callable[[Row], object] = lambda row: None,
+) -> Row:
+    """Simulate, synthesise and place an engine with a network; return the case's row.
+
+    ``earlier`` is the row of an equal engine that has not all seeds yet; ``keep`` is called with the row after every
+    placement.
+    """
     board = board_by_name(case.board)
-    row: dict[str, Any] = {
-        "board": case.board,
-        "network": case.network,
-        "cell": case.cell,
-        "activation_bits": case.activation_bits,
-        "accuracy": accuracy,
-        "rows": config.rows,
-        "cols": config.cols,
-        "clusters": config.clusters,
-        "requantizers": config.requantizers,
-        **simulate(case, network, config, console),
-    }
     dsp = case.cell == "dsp"
-    # Synthesis alone of an engine of several clusters takes minutes, and says nothing that one cluster does not.
-    sizes = synthesise_board(board, config, CACHE, dsp=dsp) if config.clusters == 1 or not case.seeds else None
-    if case.seeds:
+    if earlier is not None:
+        row = dict(earlier)
+    else:
+        row = {
+            "board": case.board,
+            "network": case.network,
+            "cell": case.cell,
+            "activation_bits": case.activation_bits,
+            "accuracy": accuracy,
+            "rows": config.rows,
+            "cols": config.cols,
+            "clusters": config.clusters,
+            "requantizers": config.requantizers,
+            **simulate(case, network, config, console),
+        }
+        # Several clusters say nothing here that one does not.
+        if config.clusters == 1 or not case.seeds:
+            sizes = synthesise_board(board, config, CACHE, dsp=dsp)
+            row |= {"luts": sizes.luts, "brams": sizes.brams, "dsps": sizes.dsps, "engine_luts": engine_tables(sizes)}
+        row |= {"fmax_mhz": None, "images_per_s": None}
+    missing = [seed for seed in range(1, case.seeds + 1) if str(seed) not in placed_seeds(row)]
+    # As many at a time as run side by side.
+    for begin in range(0, len(missing), cores()):
+        seeds = missing[begin : begin + cores()]
         with tempfile.TemporaryDirectory() as out:
             built = build_board(
-                board, config, Path(out), CACHE, seeds=range(1, case.seeds + 1), dsp=dsp,
+                board, config, Path(out), CACHE, seeds=seeds, dsp=dsp,
                 report=lambda message: console.print(f"  {message}"),
             )  # fmt: skip
-        row |= {"luts": built.luts, "brams": built.brams, "dsps": built.dsps, "fmax_mhz": built.fmax_mhz}
-        row["images_per_s"] = round(built.fmax_mhz["min"] * 1e6 * config.clusters / row["cycles"], 1)
-    else:
-        assert sizes is not None
-        row |= {"luts": sizes.luts, "brams": sizes.brams, "dsps": sizes.dsps, "fmax_mhz": None, "images_per_s": None}
-    if sizes is not None:
-        row["engine_luts"] = engine_tables(sizes)
+        speeds = spread({**placed_seeds(row), **built.fmax_mhz["seeds"]})
+        row |= {"luts": built.luts, "brams": built.brams, "dsps": built.dsps, "fmax_mhz": speeds}
+        row["images_per_s"] = round(speeds["min"] * 1e6 * config.clusters / row["cycles"], 1)
+        keep(row)
     return row
+
+
+def placed_seeds(row: Row) -> dict[str, float]:
+    """Return the MHz of the seeds that a row has already."""
+    return row["fmax_mhz"]["seeds"] if row["fmax_mhz"] else {}
 
 
 def engine_tables(sizes: SynthesisResult) -> int:
     """Return the tables of a board without those of its link and its boot from the flash."""
     return sum(count for part, count in sizes.parts.items() if part != LINK)
-
-
-def fingerprint(case: Case) -> str:
-    """Return a digest of everything that a row depends on but the tools."""
-    network, _ = load_network(case)
-    return digest(case, network, make_config(case, network))
 
 
 def digest(case: Case, network: Network, config: EngineConfig) -> str:
@@ -225,7 +237,7 @@ def digest(case: Case, network: Network, config: EngineConfig) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
-def table(rows: list[dict[str, Any]], console: Console) -> None:
+def table(rows: list[Row], console: Console) -> None:
     """Print the rows."""
     view = Table(
         "board", "network", "cell", "array", "clocks", "busy", "cells", "RAMs", "DSPs", "MHz min/med/max", "images/s",
@@ -248,7 +260,7 @@ def table(rows: list[dict[str, Any]], console: Console) -> None:
     console.print("images/s: the core's at the slowest seed, the image's way in not counted")
 
 
-def shares(rows: list[dict[str, Any]], console: Console) -> None:
+def shares(rows: list[Row], console: Console) -> None:
     """Print an engine's tables as shares of its rivals', with and without the board's link."""
     counted = [row for row in rows if "engine_luts" in row]
     alike = ("board", "network", "rows", "cols", "clusters")
@@ -261,6 +273,30 @@ def shares(rows: list[dict[str, Any]], console: Console) -> None:
             )
 
 
+def measure(case: Case, rows: list[Row], console: Console) -> list[Row]:
+    """Return the rows with what was missing of a case; every finished placement is kept in the file at once."""
+    network, accuracy = load_network(case)
+    config = make_config(case, network)
+    key = digest(case, network, config)
+    earlier = next((row for row in rows if row["case"] == case.name and row["made_from"] == key), None)
+    if earlier is not None and len(placed_seeds(earlier)) >= case.seeds:
+        return rows
+    console.print(case.name)
+    others = [row for row in rows if row["case"] != case.name]
+
+    def keep(row: Row) -> list[Row]:
+        found = [*others, {**row, "case": case.name, "made_from": key}]
+        RESULTS.parent.mkdir(exist_ok=True)
+        write_whole(RESULTS, "[\n" + ",\n".join("  " + json.dumps(row) for row in found) + "\n]\n")
+        return found
+
+    try:
+        return keep(measure_engine(case, network, accuracy, config, console, earlier=earlier, keep=keep))
+    except ToolError as error:
+        console.print(f"  [red]{error}[/red]")
+        return json.loads(RESULTS.read_text()) if RESULTS.exists() else rows
+
+
 def main() -> None:
     """Measure what is missing, print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -268,25 +304,10 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="print the table and measure nothing")
     arguments = parser.parse_args()
     console = Console()
-    rows: list[dict[str, Any]] = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
+    rows: list[Row] = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
     for case in cases():
-        if arguments.table or arguments.only not in case.name:
-            continue
-        key = fingerprint(case)
-        if any(row["case"] == case.name and row["made_from"] == key for row in rows):
-            continue
-        console.print(case.name)
-        try:
-            row = measure(case, console)
-        except ToolError as error:
-            console.print(f"  [red]{error}[/red]")
-            continue
-        rows = [old for old in rows if old["case"] != case.name]
-        rows.append({**row, "case": case.name, "made_from": key})
-        RESULTS.parent.mkdir(exist_ok=True)
-        temporary = RESULTS.with_suffix(".tmp")
-        temporary.write_text("[\n" + ",\n".join("  " + json.dumps(row) for row in rows) + "\n]\n")
-        os.replace(temporary, RESULTS)
+        if not arguments.table and arguments.only in case.name:
+            rows = measure(case, rows, console)
     table(rows, console)
 
 

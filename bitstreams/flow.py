@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import shutil
 import statistics
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,18 +17,17 @@ from typing import Any
 from bitstreams import floorplan
 from bitstreams.board import Board
 from bitstreams.design import board_design
+from bitstreams.netlists import digest, link_or_copy, stored_netlist
 from bitstreams.stored import StoredNetwork
-from bitstreams.synthesis import synthesis_key, synthesise
+from bitstreams.synthesis import synthesis_key
 from bitstreams.toolchain import Toolchain, ToolError
 from bitstreams.top import Transport
+from hw.cores import cores
 from hw.devices import Family
 from hw.systolic.config import EngineConfig
 from hw.whole_file import whole_file
 
 Report = Callable[[str], None]
-
-_MULTIPLIERS = ("SB_MAC16", "MULT18X18D", "ALU54B", "$mul", "$macc")
-
 
 PLACER = "static"
 """The better of nextpnr's placers for designs that fill the device. On a UP5K with 98% of its cells in use, wires are a
@@ -98,9 +96,9 @@ def build_board(
     out : Path
         Folder for the bitstream, the tools' reports, ``floorplan.json`` of the bitstream and ``result.json``.
     cache : Path
-        Results by digest of everything that goes in: design, options, tool versions.
+        Netlists and results by digest of everything that goes in: design, options, tool versions.
     seeds : sequence of int
-        Seeds of the placement, run side by side.
+        Seeds of the placement, as many side by side as the process has cores.
     dsp : bool
         For a rival with multipliers: whether they are the chip's, or tables.
     link, network
@@ -119,7 +117,7 @@ def build_board(
     design = board_design(board, config, link=link, stored=network)
     nextpnr = f"nextpnr-{board.device.family.value}"
     pack = "icepack" if board.device.family is Family.ICE40 else "ecppack"
-    key = _digest(
+    key = digest(
         [
             design.rtlil,
             design.pins,
@@ -136,11 +134,10 @@ def build_board(
         cache.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{board.name}-", dir=cache))
         try:
-            (work / "top.il").write_text(design.rtlil)
-            (work / design.pins_name).write_text(design.pins)
-            report(f"{board.title}: synthesis")
-            synthesise(tools, board.device, work, dsp=dsp)
-            _check_multipliers(work, config)
+            netlist = stored_netlist(
+                tools, board, config, design, cache, dsp=dsp, begins=lambda: report(f"{board.title}: synthesis")
+            )
+            shutil.copytree(netlist, work, copy_function=link_or_copy, dirs_exist_ok=True)
             _check_fits(board, json.loads((work / "cells.json").read_text()))
             report(f"{board.title}: place and route, seeds {', '.join(map(str, seeds))}")
             reports = _place(tools, nextpnr, board, work, design.pins_name, seeds)
@@ -183,10 +180,8 @@ def synthesise_board(
     work = Path(tempfile.mkdtemp(prefix=f".{board.name}-", dir=cache))
     try:
         design = board_design(board, config)
-        (work / "top.il").write_text(design.rtlil)
-        (work / design.pins_name).write_text(design.pins)
-        synthesise(tools, board.device, work, dsp=dsp)
-        _check_multipliers(work, config)
+        netlist = stored_netlist(tools, board, config, design, cache, dsp=dsp)
+        shutil.copytree(netlist, work, copy_function=link_or_copy, dirs_exist_ok=True)
         pins = "--pcf" if board.device.family is Family.ICE40 else "--lpf"
         arguments = [
             *board.nextpnr, "--json", "top.json", pins, design.pins_name, "--pack-only", "--report", "report.json",
@@ -214,21 +209,6 @@ def _utilisation(board: Board, report: dict[str, Any]) -> dict[str, int]:
         "sprams": used("ICESTORM_SPRAM"),
         "dsps": used("ICESTORM_DSP" if ice else "MULT18X18D") + used("ALU54B"),
     }
-
-
-def _check_multipliers(work: Path, config: EngineConfig) -> None:
-    """Raise if shift-add cells brought a multiplier; rivals of benches may have theirs."""
-    if config.alphabet.shifts:
-        _check_no_multiplier(work)
-
-
-def _check_no_multiplier(work: Path) -> None:
-    for file in ("operators.json", "cells.json"):
-        modules = json.loads((work / file).read_text())["modules"]
-        for name, module in modules.items():
-            for cell in module.get("num_cells_by_type", {}):
-                if cell in _MULTIPLIERS:
-                    raise ToolError(f"the design has a multiplier: {cell} in {name}")
 
 
 def _check_fits(board: Board, cells: dict[str, Any]) -> None:
@@ -269,7 +249,7 @@ def _place(
         answer["fmax"] = _engine_clock(answer["fmax"])
         return answer
 
-    with ThreadPoolExecutor(max_workers=max(1, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(max_workers=cores()) as pool:
         futures = {seed: pool.submit(one, seed) for seed in seeds}
         try:
             return {seed: future.result() for seed, future in futures.items()}
@@ -291,21 +271,26 @@ def _engine_clock(clocks: dict[str, dict[str, float]]) -> float:
 
 
 def _result(board: Board, reports: dict[int, dict[str, Any]], best: int, bitstream: str) -> BoardResult:
-    speeds = [reports[seed]["fmax"] for seed in reports]
     return BoardResult(
         board=board.name,
         luts_available=board.device.luts,
         brams_available=board.device.block_rams,
         **_utilisation(board, reports[best]),
-        fmax_mhz={
-            "min": round(min(speeds), 2),
-            "median": round(statistics.median(speeds), 2),
-            "max": round(max(speeds), 2),
-            "seeds": {str(seed): round(reports[seed]["fmax"], 2) for seed in reports},
-        },
+        fmax_mhz=spread({str(seed): round(report["fmax"], 2) for seed, report in reports.items()}),
         clock_mhz=board.clock_mhz,
         bitstream=bitstream,
     )
+
+
+def spread(seeds: Mapping[str, float]) -> dict[str, Any]:
+    """Return ``min``, ``median``, ``max`` over the seeds, and ``seeds`` in their order; MHz."""
+    speeds = seeds.values()
+    return {
+        "min": min(speeds),
+        "median": round(statistics.median(speeds), 2),
+        "max": max(speeds),
+        "seeds": {seed: seeds[seed] for seed in sorted(seeds, key=int)},
+    }
 
 
 def _publish(stored: Path, out: Path) -> None:
@@ -315,7 +300,3 @@ def _publish(stored: Path, out: Path) -> None:
         if file.suffix in (".bin", ".bit", ".log") or (file.suffix == ".json" and file.name != "top.json"):
             with whole_file(out / file.name) as temporary:
                 shutil.copy2(file, temporary)
-
-
-def _digest(parts: Sequence[str]) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]

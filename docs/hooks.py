@@ -27,7 +27,10 @@ def table(head, rows):
 
 def speed(fmax):
     """Return min / median / max."""
-    return "not placed" if fmax is None else f"{fmax['min']:.1f} / {fmax['median']:.1f} / {fmax['max']:.1f}"
+    if fmax is None:
+        return "not placed"
+    few = len(fmax["seeds"]) if "seeds" in fmax else 3
+    return f"{fmax['min']:.1f} / {fmax['median']:.1f} / {fmax['max']:.1f}" + (f" ({few} of 3 seeds)" if few < 3 else "")
 
 
 def systolic(rows):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from hw.cores import cores
 from s3train.data.dataset import DataError, ImageData
 from s3train.formats import TensorFormat
 from s3train.processes import local_processes
@@ -45,7 +45,7 @@ class FolderImages(ImageData):
     def __init__(self, name: str, folder: Path, size: int = 224) -> None:
         self.name = name
         self.size = size
-        self.workers = max(1, min(16, len(os.sched_getaffinity(0)) - 1) // local_processes())
+        self.workers = max(1, min(16, cores() - 1) // local_processes())
         classes = self._classes(folder / "train")
         self._classes_found = len(classes)
         self._train = self._list(folder / "train", classes)

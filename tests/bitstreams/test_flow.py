@@ -6,7 +6,8 @@ from amaranth.back import rtlil
 
 from bench.cell import count_cells
 from bitstreams.boards import BOARDS, board_by_name
-from bitstreams.flow import _check_fits, _check_no_multiplier
+from bitstreams.flow import _check_fits
+from bitstreams.netlists import check_no_multiplier
 from bitstreams.synthesis import synthesis_script
 from bitstreams.toolchain import Toolchain, ToolError
 from hw.bus import HostLink, SpiDevice, UartReceiver, UartTransmitter
@@ -24,7 +25,7 @@ def test_the_engine_has_no_multiplier_before_anything_is_mapped(tmp_path):
     (tmp_path / "engine.v").write_text(emit_verilog(make_config()))
     yosys(tmp_path, "read_verilog engine.v; proc; opt_clean; tee -q -o operators.json stat -json")
     (tmp_path / "cells.json").write_text('{"modules": {}}')
-    _check_no_multiplier(tmp_path)
+    check_no_multiplier(tmp_path)
     kinds = set().union(
         *(m["num_cells_by_type"] for m in json.loads((tmp_path / "operators.json").read_text())["modules"].values())
     )
@@ -36,7 +37,7 @@ def test_the_link_has_no_multiplier_either(part, tmp_path):
     (tmp_path / "top.il").write_text(rtlil.convert(part))
     yosys(tmp_path, "read_rtlil top.il; proc; opt_clean; tee -q -o operators.json stat -json")
     (tmp_path / "cells.json").write_text('{"modules": {}}')
-    _check_no_multiplier(tmp_path)
+    check_no_multiplier(tmp_path)
 
 
 def test_a_planted_multiplication_is_found(tmp_path):
@@ -47,7 +48,7 @@ def test_a_planted_multiplication_is_found(tmp_path):
     yosys(tmp_path, "read_rtlil top.il; proc; opt_clean; tee -q -o operators.json stat -json")
     (tmp_path / "cells.json").write_text('{"modules": {}}')
     with pytest.raises(ToolError, match=r"\$mul"):
-        _check_no_multiplier(tmp_path)
+        check_no_multiplier(tmp_path)
 
 
 def test_a_cell_of_the_array_stays_small():
