@@ -15,13 +15,17 @@ from s3train.processes import largest_over_processes, sum_over_processes
 class QuantizeFunction(torch.autograd.Function):
     """``clamp(floor(x·scale + 1/2), low, high) / scale``.
 
+    In bfloat16, which has no halves from 128 on, 129 + 1/2 would be 130: there a half goes to the even number.
+
     Backward: the gradient passes where nothing was clamped; the exponent gets ``Σ g·∂out/∂f`` with the rounding
     passed straight through, ``∂out/∂f = ln2·(x - out)`` inside and ``-ln2·out`` where the value was clamped.
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, latent: Tensor, scale: Tensor, low: int, high: int) -> Tensor:
-        out = torch.mul(x, scale).add_(0.5).floor_().clamp_(low, high).div_(scale)
+        scaled = torch.mul(x, scale)
+        rounded = scaled.round_() if x.dtype is torch.bfloat16 else scaled.add_(0.5).floor_()
+        out = rounded.clamp_(low, high).mul_(scale.reciprocal())
         ctx.save_for_backward(x, out, scale)
         ctx.ends = (low - 0.5, high + 0.5)
         return out

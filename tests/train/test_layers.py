@@ -48,6 +48,15 @@ def test_half_goes_up_and_the_ends_are_clamped():
     assert signed(torch.tensor([-9.0, -0.5, -1.5, 7.6])).tolist() == [-8, 0, -1, 7]
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("signed", [False, True])
+def test_what_is_on_the_grid_stays_what_it_is(dtype, signed):
+    # In bfloat16 a half added to 129 makes 130.
+    quantizer = ActivationQuantizer(8, signed=signed, exponent=3).train()
+    grid = (torch.arange(256) - 128 * signed).to(dtype) / 8
+    assert torch.equal(quantizer(grid), grid)
+
+
 def test_the_first_batch_sets_the_scale():
     quantizer = ActivationQuantizer(8).train()
     quantizer(torch.tensor([0.0, 100.0]))
