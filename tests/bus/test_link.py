@@ -132,15 +132,15 @@ def test_a_program_that_arrives_damaged_or_not_at_all_is_not_run(small):
 
 
 def test_an_answer_waits_for_logits_that_take_long():
-    # Each pair of columns multiplies 64 activations for its two logits, longer than the link sends those before.
+    # Each pair of columns multiplies 256 activations for its two logits, longer than the link sends those before.
     rng = np.random.default_rng(0)
-    weight = rng.choice([-4, -2, -1, 0, 1, 2, 4], (4, 1, 1, 64)).astype(np.int32)
-    image = Tensor("image", 1, 1, 64, 8, 0, 8)
+    weight = rng.choice([-4, -2, -1, 0, 1, 2, 4], (4, 4, 1, 64)).astype(np.int32)
+    image = Tensor("image", 4, 1, 64, 8, 0, 8)
     logits = Logits("logits", "image", weight, Alphabet.s3(3), np.arange(4, dtype=np.int64), 8)
     network = Network("long", "image", {"image": image}, (logits,))
     config = replace(tiny_network()[1].config, memory_words=1024, watchdog_bits=16, coordinate_bits=7)
     compiled = compile_network(network, config)
-    picture = rng.integers(0, 256, (1, 1, 1, 64), dtype=np.uint8)
+    picture = rng.integers(0, 256, (1, 4, 1, 64), dtype=np.uint8)
 
     async def body(line):
         check(await line.ask(Frame.LOAD, 1, load_of(network, compiled)), Frame.LOAD)
