@@ -141,15 +141,17 @@ def _word_rams(config: EngineConfig, family: Family, lane_bits: int, depth: int)
 
 
 def _constant_memories(config: EngineConfig) -> tuple[int, tuple[tuple[int, int], ...]]:
-    """Return how many groups of requantisers have output constants of their own, and the two memories of one group.
+    """Return how many groups of requantisers have output constants of their own, and the memories of one group.
 
-    Each is (depth, width): the factors', and that of the addends and scale shifts.
+    Each is (depth, width): the factors', that of the addends and scale shifts, and that of the addends' late bits.
     """
     depth = config.constant_depth * config.columns_per_requantizer
     units = max(1, config.tile_cols // config.columns_per_requantizer)
     factor = factor_layout(config).size
-    addend = constant_layout(config).size - factor
-    return config.requantizers // units, ((depth, units * factor), (depth, units * addend))
+    late = config.late_addend_bits
+    addend = constant_layout(config).size - factor - late
+    widths = (factor, addend, late) if late else (factor, addend)
+    return config.requantizers // units, tuple((depth, units * width) for width in widths)
 
 
 def small_rams(family: Family, depth: int, width: int) -> int:

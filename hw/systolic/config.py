@@ -292,6 +292,26 @@ class EngineConfig:
         return self.cols // self.columns_per_requantizer
 
     @property
+    def late_addend_bits(self) -> int:
+        """Lowest bits of an output's addend that are read a clock later than the others, so that they need no register.
+
+        No residual operand may reach them, and a memory of their own may take no more block RAMs (iCE40: 4,096 bits, up
+        to 16 wide). Where block RAM has a register of its own there would be none to save.
+        """
+        if self.registered_ram:
+            return 0
+        units = max(1, self.tile_cols // self.columns_per_requantizer)
+        deep = (self.constant_depth * self.columns_per_requantizer - 1).bit_length()
+        wide = 16 >> min(3, max(0, deep - 8))
+        whole = self.scaled_width + max(1, self.max_scale_shift.bit_length())
+
+        def blocks(bits: int) -> int:
+            return -(-units * bits // wide)
+
+        most = min(self.min_residual_shift, self.scaled_width - 1)
+        return next(n for n in range(most, -1, -1) if blocks(n) + blocks(whole - n) == blocks(whole))
+
+    @property
     def result_skew(self) -> int:
         """Clocks from the first column's result to the last one's."""
         return (self.cols - self.columns_per_requantizer) // self.tile_cols + self.columns_per_requantizer - 1

@@ -9,7 +9,10 @@ from hw.systolic.program import ResidualMode, factor_layout, scale_bits
 
 
 def unit_constants(config: EngineConfig) -> data.StructLayout:
-    """Layout of what a requantiser needs: ``addend`` and ``scale_shift``, and a clock earlier ``factor``."""
+    """Layout of what a requantiser needs: ``addend`` and ``scale_shift``, and a clock earlier ``factor``.
+
+    The ``late_addend_bits`` lowest bits of ``addend`` come a clock later than its others.
+    """
     return data.StructLayout(
         {"addend": config.scaled_width, "scale_shift": scale_bits(config), "factor": factor_layout(config)}
     )

@@ -32,7 +32,8 @@ class OutputConstants(wiring.Component):
     restart : in; valid, constant : in
         Writes the next entry, requantiser by requantiser (``restart`` first).
     units : :func:`~hw.systolic.control.unit_constants` of every requantiser, out
-        ``factor`` a clock, ``addend`` and ``scale_shift`` two clocks after the sum of the column is there.
+        ``factor`` a clock, ``addend`` and ``scale_shift`` two clocks after the sum of the column is there, the
+        ``late_addend_bits`` lowest bits of ``addend`` three.
     """
 
     def __init__(self, config: EngineConfig) -> None:
@@ -53,7 +54,8 @@ class OutputConstants(wiring.Component):
         config = self.config
         share = config.columns_per_requantizer
         psum = timing.psum(config)
-        last = delay_line(m, self.last, psum + config.groups + share, "last")
+        # Where wires are short, equal to the line of the output stage, resets too, so that only one of them is made.
+        last = delay_line(m, self.last, psum + config.groups + share, "last", reset_less=config.registered_ram)
 
         # Where the next constant goes: requantiser fastest, then phase, then tile. Where wires are long, it is
         # written a clock later.
@@ -73,16 +75,19 @@ class OutputConstants(wiring.Component):
         for unit in range(config.requantizers):
             banks.setdefault(unit * share // config.tile_cols, []).append(unit)
         ready = 2 if config.registered_ram else 1
-        factor = constant_layout(config)["factor"].offset
+        factor, late_bits = constant_layout(config)["factor"].offset, config.late_addend_bits
+        parts = [("factors", constant[factor:], 1), ("addends", constant[late_bits:factor], 2)]
+        if late_bits:
+            parts.append(("late_addends", constant[:late_bits], 3))
         for group, units in banks.items():
-            phase = phases(m, group, [psum + group + i for i in range(share)], last)
+            phase = phases(m, group, [psum + group + i for i in range(share)], last, 3 - ready)
             enable = delayed(m, Cat(self.valid & turn[unit] for unit in units), late, f"enable{group}")
-            factors, addends = (
+            read = [
                 self._bank(m, name, group, part, Cat(phase[clock - ready], self.tile), place, enable)
-                for name, part, clock in (("factors", constant[factor:], 1), ("addends", constant[:factor], 2))
-            )
+                for name, part, clock in parts
+            ]
             for i, unit in enumerate(units):
-                m.d.comb += self.units[unit].as_value().eq(Cat(addends[i], factors[i]))
+                m.d.comb += self.units[unit].as_value().eq(Cat(*(bank[i] for bank in reversed(read))))
         return m
 
     def _bank(
@@ -108,16 +113,16 @@ class OutputConstants(wiring.Component):
         return [data.word_select(i, width) for i in range(len(enable))]
 
 
-def phases(m: Module, group: int, clocks: list[int], last: list[Value]) -> dict[int, Value]:
-    """Return which of its columns a requantiser of a column group has at its clock ``n``, for n = -1 .. 1.
+def phases(m: Module, group: int, clocks: list[int], last: list[Value], latest: int = 1) -> dict[int, Value]:
+    """Return which of its columns a requantiser of a column group has at its clock ``n``, for n = -1 .. latest.
 
     ``clocks`` are those in which the sums of its columns are taken, ``last[n]`` is high ``n`` clocks after a slot.
     """
     if len(clocks) == 1:
-        return dict.fromkeys(range(-1, 2), Const(0, 0))
+        return dict.fromkeys(range(-1, latest + 1), Const(0, 0))
     now = Signal(range(len(clocks)), name=f"phase{group}")
     for i, clock in enumerate(clocks):
         with m.If(last[clock - 1]):
             m.d.comb += now.eq(i)
-    line = delay_line(m, now, 2, f"phase{group}")
-    return {n: line[n + 1] for n in range(-1, 2)}
+    line = delay_line(m, now, latest + 1, f"phase{group}")
+    return {n: line[n + 1] for n in range(-1, latest + 1)}

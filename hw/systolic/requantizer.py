@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from amaranth import Const, Module, Mux, Signal, Value
+from amaranth import Cat, Const, Module, Mux, Signal, Value
 from amaranth.hdl import signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -39,7 +39,7 @@ class Requantizer(wiring.Component):
     factor : :func:`~hw.systolic.program.factor_layout`, in, at clock 1
     scale_shift, in, at clock 2: ``P``
     residual : unsigned(activation_bits), in, at clock 1: the number to add, 0 for none
-    addend : signed(scaled_width), in, at clock 2
+    addend : signed(scaled_width), in, at clock 2; its ``late_addend_bits`` lowest bits at clock 3
     other : unsigned(activation_bits), in, at clock 5: the number to compare with, 0 for none
     residual_shift : 5 bits, in, constant during a layer: ``K - min_residual_shift``
     maximum : unsigned(activation_bits), in, constant during a layer: ``2^b - 1``
@@ -131,15 +131,16 @@ class Requantizer(wiring.Component):
 
         # 3: the scale shift, and beside it the residual and the addend.
         scaled3 = Signal(signed(width), reset_less=True)
-        plus3 = Signal(signed(width), reset_less=True)
+        late = config.late_addend_bits
+        plus3 = Signal(signed(width - late), reset_less=True)
         m.d.sync += [
             scaled3.eq(_shift(m, product2, self.scale_shift, "scaled")),
-            plus3.eq((residual2 << config.min_residual_shift) + self.addend),
+            plus3.eq((residual2 << config.min_residual_shift - late) + self.addend[late:].as_signed()),
         ]
 
         # 4, 5: round and clamp.
         total4 = Signal(signed(width), reset_less=True)
-        m.d.sync += total4.eq(scaled3 + plus3)
+        m.d.sync += total4.eq(scaled3 + Cat(self.addend[:late], plus3).as_signed())
         m.d.comb += self.total.eq(total4)
         shifted = total4[config.output_shift :]
         maximum = self.maximum if config.mixed_bits else Const((1 << config.activation_bits) - 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from amaranth import Const, Mux, Signal
+from amaranth import Cat, Const, Mux, Signal
 from amaranth.hdl import signed
 
 from hw.systolic.config import EngineConfig
@@ -28,7 +28,7 @@ def requantizer_harness(
     m = h.module
     fragment, signals = inside(dut := requantizer(config))
     m.submodules.dut = fragment
-    width = config.scaled_width
+    width, late = config.scaled_width, config.late_addend_bits
     acc = h.free(signed(config.acc_width), "acc")
     t, j = h.free(signed(2), "t"), h.free(3, "j")
     scale = h.free(len(dut.scale_shift), "scale_shift")
@@ -51,7 +51,7 @@ def requantizer_harness(
         dut.factor.shift.eq(h.past(Mux(t == 0, 0, j - 1)[:2])),
         dut.residual.eq(h.past(residual)),
         dut.scale_shift.eq(h.past(scale, 2)),
-        dut.addend.eq(h.past(addend, 2)),
+        dut.addend.eq(Cat(h.past(addend, 3)[:late], h.past(addend, 2)[late:])),
         dut.other.eq(h.past(other, 5)),
         dut.residual_shift.eq(offset),
         dut.maximum.eq(maximum),

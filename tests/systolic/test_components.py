@@ -16,7 +16,11 @@ from tests.systolic.support import make_config, simulate
 
 @pytest.mark.parametrize("seed", range(4))
 def test_the_requantiser_equals_its_formula(seed):
-    config = make_config(acc_width=18, scaled_width=40, output_shift=seed * 4)
+    least, late_bits = ((0, 0), (3, 0), (10, 8), (16, 16))[seed]
+    config = make_config(
+        acc_width=18, scaled_width=40, output_shift=seed * 4, min_residual_shift=least, registered_ram=False
+    )
+    assert config.late_addend_bits == late_bits
     rng = np.random.default_rng(seed)
     n = 60
     acc = rng.integers(-(1 << 17), 1 << 17, n)
@@ -31,7 +35,8 @@ def test_the_requantiser_equals_its_formula(seed):
     addend = rng.integers(-(1 << 34), 1 << 34, n)
     residual = rng.integers(0, 256, n)
     other = rng.integers(0, 256, n) * rng.integers(0, 2, n)
-    shift, maximum = int(rng.integers(0, 20)), (255, 15, 3, 7)[seed]
+    shift, maximum = int(rng.integers(0, 20 - least)), (255, 15, 3, 7)[seed]
+    early, late = addend >> late_bits << late_bits, addend & (1 << late_bits) - 1
     dut = Requantizer(config)
     totals, results = [], []
 
@@ -40,11 +45,13 @@ def test_the_requantiser_equals_its_formula(seed):
         ctx.set(dut.maximum, maximum)
         for clock in range(n + 8):
             for port, at, values in (
-                (dut.acc, 0, acc), (dut.residual, 1, residual), (dut.addend, 2, addend), (dut.other, 5, other),
-                (dut.scale_shift, 2, scale_shift),
+                (dut.acc, 0, acc), (dut.residual, 1, residual), (dut.scale_shift, 2, scale_shift), (dut.other, 5, other)
             ):  # fmt: skip
                 if 0 <= clock - at < n:
                     ctx.set(port, int(values[clock - at]))
+            # The lowest bits of a sum's addend are there a clock behind its others.
+            high, low = (int(values[min(max(clock - at, 0), n - 1)]) for at, values in ((2, early), (3, late)))
+            ctx.set(dut.addend, high | low)
             if 0 <= clock - 1 < n:
                 ctx.set(dut.factor, {name: int(v[clock - 1]) for name, v in factor.items()})
             await ctx.tick()
