@@ -205,6 +205,7 @@ class Engine(wiring.Component):
                 m.d.comb += norms.lanes[c].eq(clusters[0].results.word_select(c, config.activation_bits))
 
         # Images and programs.
+        raw_lane = delayed(m, raw, loader.lane_late, "raw_lane")
         image = wiring.flipped(self.image)
         if config.registered_ram:
             changing = (stopped == run) | (run != self.run)
@@ -225,8 +226,8 @@ class Engine(wiring.Component):
             loader.start.eq(sequencer.input_start & ~stopped),
             loader.fields.eq(sequencer.input_fields),
             checksum.restart.eq(~stopped & ~run),
-            checksum.valid.eq(raw & loader.image.valid & loader.image.ready),
-            checksum.lane.eq(loader.image.payload),
+            checksum.valid.eq(loader.lane_valid & raw_lane),
+            checksum.lane.eq(loader.lane),
         ]
 
         # The image may be written late: the sequencer needs more clocks before it reads the first operand.
@@ -280,13 +281,12 @@ class Engine(wiring.Component):
                 self.trace_data[i].eq(cluster.trace_data),
             ]
 
-        # Clocks of an inference, and its watchdog.
-        cycles = Signal(config.watchdog_bits + 1)
-        m.d.sync += sequencer.overdue.eq(sequencer.busy & cycles[config.watchdog_bits])
-        with m.If(sequencer.begins):
-            m.d.sync += cycles.eq(0)
-        with m.Elif(sequencer.busy & ~sequencer.done):
-            m.d.sync += cycles.eq(cycles + 1)
+        # Clocks of an inference, and its watchdog. Both are a clock late, so that they need not know the sequencer's
+        # state; the count is the same.
+        cycles, counting = Signal(config.watchdog_bits + 1), Signal()
+        m.d.sync += [counting.eq(sequencer.busy), sequencer.overdue.eq(counting & cycles[config.watchdog_bits])]
+        with m.If(sequencer.busy):
+            m.d.sync += cycles.eq(Mux(counting, cycles + 1, 0))
         m.d.comb += [
             self.status.busy.eq(sequencer.busy),
             self.status.error.eq(sequencer.error),

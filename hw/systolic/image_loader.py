@@ -44,6 +44,8 @@ class ImageLoader(wiring.Component):
         A word of results that ``write_data`` shows in the next clock (``shares_word``); not while an image or a
         program comes.
     busy : out
+    lane_valid, lane : out
+        An activation or a lane of a program was taken, ``lane_late`` clocks ago; added pixels too.
     write_enable, write_address, write_data : out
         A word to write; with ``shares_word`` the data come a clock behind enable and address.
 
@@ -64,11 +66,18 @@ class ImageLoader(wiring.Component):
                 "result": In(config.word_bits),
                 "result_valid": In(1),
                 "busy": Out(1),
+                "lane_valid": Out(1),
+                "lane": Out(config.activation_bits),
                 "write_enable": Out(1),
                 "write_address": Out(max(config.address_bits, config.program_bits)),
                 "write_data": Out(config.word_bits),
             }
         )
+
+    @property
+    def lane_late(self) -> int:
+        """Clocks from taking an activation to ``lane_valid``."""
+        return int(self.config.shares_word)
 
     def model(self, image: np.ndarray, fields: dict[str, int]) -> np.ndarray:
         """Return the used lanes of the words for an image (height, width, channels).
@@ -167,6 +176,10 @@ class ImageLoader(wiring.Component):
             for value, name in ((next_part, "next_part"), (next_left, "next_left"), (row_ends, "row_ends"))
         )
         activation = Mux(inside, self.image.payload, border)
+        m.d.comb += [
+            self.lane_valid.eq(counted if config.shares_word else shift),
+            self.lane.eq(last if config.shares_word else activation),
+        ]
         counts: Value = shift
         if config.shares_word:
             m.d.sync += [counted.eq(shift), last.eq(activation)]

@@ -76,7 +76,7 @@ class Sequencer(wiring.Component):
     input_cluster : out; whose image it takes
     constant_restart, constant_valid, constant : to the output constants
     table_restart, table_valid : to the table, which takes the lowest bits of ``constant``
-    begins, busy, done, error : out; an inference begins, is running, ends in this clock; why the engine stopped
+    busy, error : out; an inference is running; why the engine stopped
 
     Latency
     -------
@@ -130,9 +130,7 @@ class Sequencer(wiring.Component):
                 "constant": Out(constant_layout(config)),
                 "table_restart": Out(1),
                 "table_valid": Out(1),
-                "begins": Out(1),
                 "busy": Out(1),
-                "done": Out(1),
                 "error": Out(Error),
             }
         )
@@ -327,7 +325,6 @@ class Sequencer(wiring.Component):
                                 m.d.sync += loops.eq(0)
 
                     with m.Case(Opcode.END):
-                        m.d.comb += self.done.eq(quiet)
                         with m.If(quiet):
                             m.d.sync += busy.eq(0)
                             go_on("JUMP")
@@ -362,7 +359,6 @@ class Sequencer(wiring.Component):
             with m.State("IMAGE"):
                 with m.If(~self.input_busy & ~starts):
                     with m.If(cluster == config.clusters - 1):
-                        m.d.comb += self.begins.eq(1)
                         m.d.sync += [busy.eq(1), cluster.eq(0)]
                         go_on("FETCH")
                     with m.Else():
