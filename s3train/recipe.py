@@ -115,7 +115,7 @@ _CIFAR: dict[str, Any] = {
 _DATA: dict[str, dict[str, Any]] = {
     "digits": {"epochs": 60, "batch": 64},
     "mnist": {"epochs": 15, "batch": 128},
-    "fashion": {"epochs": 20, "batch": 128},
+    "fashion": {**_CIFAR, "epochs": 20},
     "cifar10": _CIFAR,
     "cifar100": _CIFAR,
 }
