@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from bitstreams import output_registers
+from bitstreams.equal_modules import share_equal_modules
 from bitstreams.toolchain import Toolchain
 from hw.devices import Device, Family
 
@@ -31,6 +32,10 @@ _FLIP_FLOPS = {
 CELL_PAIRS = "*.cells_*"
 """The modules of :class:`~hw.systolic.processing_element.CellPair` in a tile, which lie between flip-flops; all that
 one of them enables are enabled by its column's signal, so the least size of a set is not theirs to keep."""
+
+
+EQUAL = r"\.cells_\d+_\d+$"
+"""Names of the same modules, as :func:`~bitstreams.equal_modules.share_equal_modules` takes them."""
 
 
 def synthesis_script(device: Device, *, dsp: bool = False) -> str:
@@ -81,6 +86,8 @@ def synthesis_key(device: Device, *, dsp: bool = False) -> str:
 def synthesise(tools: Toolchain, device: Device, work: Path, *, dsp: bool = False) -> None:
     """Make ``top.json`` of ``top.il`` in the folder ``work``, see :func:`synthesis_script`.
 
+    Pairs of cells are the same module then, so that one is mapped for all.
+
     On an ECP5 flip-flops behind block RAMs become the block RAMs' output registers.
 
     Raises
@@ -88,6 +95,8 @@ def synthesise(tools: Toolchain, device: Device, work: Path, *, dsp: bool = Fals
     ToolError
         If Yosys fails.
     """
+    design = work / "top.il"
+    design.write_text(share_equal_modules(design.read_text(), EQUAL))
     tools.run("yosys", ["-q", "-p", synthesis_script(device, dsp=dsp)], work, "yosys.log")
     if device.family is Family.ICE40:
         return

@@ -221,10 +221,14 @@ class Sequencer(wiring.Component):
             self.lane_set.eq(tile.lane_set),
         ]
 
-        # A clock late, as it enables many registers of the image loader.
-        starts = Signal()
-        m.d.sync += starts.eq(0)
-        m.d.comb += self.input_start.eq(starts)
+        # A clock late, as they enable many registers elsewhere.
+        starts, constant_restart, table_restart = (
+            Signal(name=name) for name in ("starts", "restarts", "table_restarts")
+        )
+        m.d.sync += [starts.eq(0), constant_restart.eq(0), table_restart.eq(0)]
+        m.d.comb += [self.input_start.eq(starts), self.constant_restart.eq(constant_restart)]
+        if config.table:
+            m.d.comb += self.table_restart.eq(table_restart)
 
         # Beside the state, so that what waits for it has a flip-flop of its own to ask.
         fetching, preparing, handing = Signal(init=1), Signal(), Signal()
@@ -277,9 +281,9 @@ class Sequencer(wiring.Component):
                         if config.table:
                             of_table = view(CONSTANTS).table
                             m.d.sync += in_table.eq(of_table)
-                            m.d.comb += [self.constant_restart.eq(~of_table), self.table_restart.eq(of_table)]
+                            m.d.sync += [constant_restart.eq(~of_table), table_restart.eq(of_table)]
                         else:
-                            m.d.comb += self.constant_restart.eq(1)
+                            m.d.sync += constant_restart.eq(1)
 
                     with m.Case(Opcode.INPUT):
                         go_on("DECODE")
