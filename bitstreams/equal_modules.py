@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-_MODULE = re.compile(r"^(?P<head>(?:attribute [^\n]*\n)*module )(?P<name>\S+)\n(?P<body>.*?^end\n)", re.M | re.S)
+_MODULE = re.compile(r"^(?:attribute [^\n]*\n)*module (?P<name>\S+)\n(?P<body>.*?^end\n)", re.M | re.S)
 _CELL = re.compile(r"^ +cell (?P<kind>\S+) (?P<name>\S+)\n(?P<body>.*?)^  end\n", re.M | re.S)
 _SOURCE = re.compile(r"^\s*attribute \\src [^\n]*\n", re.M)
 _PORT = re.compile(r"^ *wire [^\n]*(?:input|output|inout) +(?P<place>\d+) [^\n]*?(?P<name>\\port\$\S+)$", re.M)
 
 
-def share_equal_modules(rtlil: str, suffix: str) -> str:
+def share_equal_modules(rtlil: str, names: str) -> str:
     """Return a design in which modules that do the same are one, whatever instance they were made for.
 
     Amaranth emits a module for every instance. Two are the same if their text is, but for where they stand in the
@@ -22,10 +22,10 @@ def share_equal_modules(rtlil: str, suffix: str) -> str:
     ----------
     rtlil : str
         The design.
-    suffix : str
-        A regular expression; only modules whose name matches it are looked at.
+    names : str
+        A regular expression; only modules in whose name it is found are looked at.
     """
-    wanted = re.compile(suffix)
+    wanted = re.compile(names)
     first: dict[str, tuple[str, Mapping[str, str]]] = {}
     shared: dict[str, tuple[str, dict[str, str]]] = {}
     for module in _MODULE.finditer(rtlil):
@@ -37,9 +37,9 @@ def share_equal_modules(rtlil: str, suffix: str) -> str:
         for port, place in ports.items():
             text = text.replace(f"{port} ", f"port {place} ").replace(f"{port}\n", f"port {place}\n")
         by_place = {place: port for port, place in ports.items()}
-        kept, names = first.setdefault(text, (name, by_place))
+        kept, its_ports = first.setdefault(text, (name, by_place))
         if kept != name:
-            shared[name] = kept, {by_place[place]: port for place, port in names.items()}
+            shared[name] = kept, {by_place[place]: port for place, port in its_ports.items()}
 
     def without(module: re.Match[str]) -> str:
         return "" if module["name"] in shared else module[0]

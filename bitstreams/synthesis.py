@@ -79,7 +79,7 @@ def synthesis_script(device: Device, *, dsp: bool = False) -> str:
 
 def synthesis_key(device: Device, *, dsp: bool = False) -> str:
     """Return a text that changes when :func:`synthesise` makes something else."""
-    script = synthesis_script(device, dsp=dsp)
+    script = f"equal {EQUAL}; {synthesis_script(device, dsp=dsp)}"
     return script if device.family is Family.ICE40 else f"{script}; output registers {output_registers.VERSION}"
 
 
