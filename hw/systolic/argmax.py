@@ -65,7 +65,10 @@ class Argmax(wiring.Component):
         # The least number is never larger, so nothing is behind the comparison but the register that it enables.
         value = delayed(m, Mux(self.valid, self.value, least), clocks, "value")
         valid, first = delayed(m, self.valid, clocks, "valid"), delayed(m, self.first, clocks, "first")
-        m.d.comb += [position.eq(Mux(first, 0, count)), better.eq(value > best), self.index.eq(index)]
+        # The difference's sign is one carry chain; what synthesis makes of a comparison leaves it and enters it again.
+        difference = Signal(signed(self.width + 1))
+        m.d.comb += [difference.eq(best - value), better.eq(difference[-1])]
+        m.d.comb += [position.eq(Mux(first, 0, count)), self.index.eq(index)]
         with m.If(valid):
             m.d.sync += count.eq(position + 1)
         with m.If(better):

@@ -153,6 +153,10 @@ class Engine(wiring.Component):
                 clusters[0].write_data.eq(loader.write_data),
             ]
 
+        # A clock late, as it enables many registers. ``run`` may fall in any clock: the loader is reset then.
+        load_image = Signal()
+        m.d.sync += load_image.eq(sequencer.input_start & run)
+
         # Sequencer and address generator.
         issue_last = Signal()
         m.d.comb += [
@@ -164,7 +168,7 @@ class Engine(wiring.Component):
             sequencer.streaming.eq(addresses.active),
             sequencer.last_pass.eq(addresses.last_pass),
             sequencer.pending.eq(clusters[0].pending),
-            sequencer.input_busy.eq(loader.busy),
+            sequencer.input_busy.eq(loader.busy | load_image),
             sequencer.residual_next.eq(clusters[0].residual_next),
             sequencer.output_next.eq(clusters[0].output_next),
             addresses.operand.eq(sequencer.operand),
@@ -222,8 +226,7 @@ class Engine(wiring.Component):
             loader.raw.eq(raw),
             loader.result.eq(clusters[0].results),
             loader.result_valid.eq(clusters[0].results_valid),
-            # ``run`` may fall in any clock; the sequencer goes on for one more.
-            loader.start.eq(sequencer.input_start & ~stopped),
+            loader.start.eq(load_image),
             loader.fields.eq(sequencer.input_fields),
             checksum.restart.eq(~stopped & ~run),
             checksum.valid.eq(loader.lane_valid & raw_lane),
