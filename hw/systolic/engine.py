@@ -120,8 +120,12 @@ class Engine(wiring.Component):
             # In step with the cluster's control; one clock's wire need not reach all of them.
             m.d.comb += cluster.stopped.eq(delayed(m, stopped, i, f"stopped{i}", reset_less=False))
         layer = sequencer.result
-        raw = Signal()
-        m.d.comb += raw.eq(stopped & ~run)
+        # A program comes: ``stopped`` and no ``run``, known a clock before where the latter has a register.
+        raw = Signal(init=1)
+        if late:
+            m.d.sync += raw.eq(~run & ~self.run)
+        else:
+            m.d.comb += raw.eq(stopped & ~run)
         program_write = loader.write_enable & raw
 
         # The program, and the word that the memory's read port is for.

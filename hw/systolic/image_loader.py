@@ -77,7 +77,7 @@ class ImageLoader(wiring.Component):
     @property
     def lane_late(self) -> int:
         """Clocks from taking an activation to ``lane_valid``."""
-        return int(self.config.shares_word)
+        return int(self.config.shares_word or self.config.registered_ram)
 
     def model(self, image: np.ndarray, fields: dict[str, int]) -> np.ndarray:
         """Return the used lanes of the words for an image (height, width, channels).
@@ -176,10 +176,13 @@ class ImageLoader(wiring.Component):
             for value, name in ((next_part, "next_part"), (next_left, "next_left"), (row_ends, "row_ends"))
         )
         activation = Mux(inside, self.image.payload, border)
-        m.d.comb += [
-            self.lane_valid.eq(counted if config.shares_word else shift),
-            self.lane.eq(last if config.shares_word else activation),
-        ]
+        if config.shares_word:
+            m.d.comb += [self.lane_valid.eq(counted), self.lane.eq(last)]
+        else:
+            m.d.comb += [
+                self.lane_valid.eq(delayed(m, shift, self.lane_late, "lane_valid", reset_less=False)),
+                self.lane.eq(delayed(m, activation, self.lane_late, "lane")),
+            ]
         counts: Value = shift
         if config.shares_word:
             m.d.sync += [counted.eq(shift), last.eq(activation)]
