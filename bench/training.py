@@ -26,13 +26,14 @@ from cli.console import data_folder
 RESULTS = Path("bench/results/training.json")
 RUNS = Path("runs/training")
 NEIGHBOUR_EPOCHS = 10
-NEIGHBOUR_RECIPE = "tied latents"
+NEIGHBOUR_RECIPE = "fixed spread"
 CHANGES: dict[str, dict[str, Any]] = {
     "default": {},
     "paper": {},
     "random": {},
     "no distillation": {"distillation": 0.0},
-    "tied latents": {"tied": True},
+    "free latents": {"tied": False},
+    "fixed spread": {"learned_spread": False},
 }
 """Recipes by the name in a row: what differs from the default."""
 
@@ -70,13 +71,13 @@ def jobs() -> Iterator[Job]:
         for method, bits, activation_bits in methods:
             yield Job(model, data, method, bits, activation_bits, epochs, seed)
 
-    def tied(seed: int) -> Iterator[Job]:
-        for activation_bits in (32, 8, 4):
-            yield Job("resnet8", "cifar10", "s3", 3, activation_bits, 30, seed, "tied latents")
+    def other(recipe: str, activation_bits: int) -> Job:
+        return Job("resnet8", "cifar10", "s3", 3, activation_bits, 30, 0, recipe)
 
     real = ("float", 32, 32)
     yield from runs("resnet8", "cifar10", 30, 0, real, ("s3", 3, 32), ("s3", 3, 8), ("s3", 3, 4))
-    yield from tied(0)
+    yield from (other("free latents", activation_bits) for activation_bits in (32, 8, 4))
+    yield from (other("fixed spread", activation_bits) for activation_bits in (32, 8))
     yield from runs("addressnet_small", "cifar10", 30, 0, real, ("s3", 3, 8))
     yield Job("resnet8", "cifar10", "s3", 3, 32, 30, 0, "random")
     yield from runs("resnet8", "cifar10", 30, 0, ("denseshift", 3, 32), ("apot", 3, 32))
@@ -84,9 +85,7 @@ def jobs() -> Iterator[Job]:
     yield from runs("lenet5", "mnist", 15, 0, real, ("s3", 3, 8), ("s3", 2, 8))
     yield from runs("small_resnet", "fashion", 20, 0, real, ("s3", 3, 8))
     for seed in (1, 2):
-        yield from runs("resnet8", "cifar10", 30, seed, real, ("s3", 3, 32))
-        yield from tied(seed)
-        yield from runs("resnet8", "cifar10", 30, seed, ("s3", 3, 8), ("s3", 3, 4))
+        yield from runs("resnet8", "cifar10", 30, seed, real, ("s3", 3, 32), ("s3", 3, 8), ("s3", 3, 4))
         yield from runs("resnet8", "cifar10", 30, seed, ("denseshift", 3, 32), ("apot", 3, 32))
     rivals = [(method, 3, 32) for method in ("deepshift_q", "deepshift_ps", "denseshift", "apot")]
     yield from runs("resnet20", "cifar10", 30, 0, *rivals)

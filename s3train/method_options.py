@@ -18,7 +18,8 @@ def method_options(method: str, recipe: str | Recipe, given: dict[str, Any]) -> 
     method : str
         One of :data:`s3train.reparam.METHODS`; ``s3`` becomes ``s3_tied`` where the recipe ties the latents.
     recipe : str or Recipe
-        Name of a recipe, or its settings. Of them ``latent_std``, ``gate_offset``, ``root`` and ``tied`` count.
+        Name of a recipe, or its settings. Of them ``latent_std``, ``gate_offset``, ``root``, ``tied`` and
+        ``learned_spread`` count.
     given : dict
         Options of the method. ``from_weights`` is one of every method: those without it always start from the weights.
 
@@ -38,6 +39,11 @@ def method_options(method: str, recipe: str | Recipe, given: dict[str, Any]) -> 
     if unknown:
         supported = f"supported are {', '.join(known)}" if known else "it has none"
         raise UnsupportedModelError(f"weight method {method} has no option {unknown[0]!r}, {supported}")
-    usual = {"std": recipe.latent_std, "gate_offset": recipe.gate_offset, "root": recipe.root}
+    usual = {
+        "std": recipe.latent_std,
+        "gate_offset": recipe.gate_offset,
+        "root": recipe.root,
+        "learned_spread": recipe.learned_spread,
+    }
     options = {**usual, **given}
     return method, {name: value for name, value in options.items() if name in known}

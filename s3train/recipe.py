@@ -44,6 +44,8 @@ class Recipe:
         of it. What decides is rate over spread (about 100): otherwise signs stay where they started.
     tied : bool
         Method ``s3`` has one number a weight instead of free latents, see :class:`s3train.reparam.TiedS3`.
+    learned_spread : bool
+        Tied latents' size in units of their channel's scale is learned instead of fixed.
     root : bool
         S3's gradient through DenseShift's √ instead of the power.
     regularizer : float
@@ -80,6 +82,7 @@ class Recipe:
     latent_std: float = 0.01
     gate_offset: float = 2.0
     tied: bool = False
+    learned_spread: bool = False
     root: bool = False
     regularizer: float = 1e-3
     exponent_lr: float = 0.01
@@ -170,6 +173,9 @@ def choose_recipe(data: str, method: str = "s3", name: str = "default", **change
         settings.setdefault("latent_std", 0.0)
     settings.update({key: value for key, value in changes.items() if value is not None})
     twin = settings.get("from_twin", False)
+    if twin and method == "s3":
+        # From a twin's weights, rounding them in small steps beats letting their codes' bits go their own ways.
+        settings = {"tied": True, "learned_spread": True, **settings}
     settings.setdefault("lr", Recipe.lr if twin else _RANDOM_LR.get(data, Recipe.lr))
     rate = _TWIN_RATE if twin else _RANDOM_RATE
     settings.setdefault("latent_lr", rate * settings.get("latent_std", Recipe.latent_std))

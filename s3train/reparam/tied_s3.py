@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from s3train.reparam.start import scaled_to_levels
 from s3train.reparam.straight_through import straight_through
@@ -18,18 +18,21 @@ class TiedS3(WeightMethod):
     they soon have nothing to do with each other, so that a large weight becomes 0 or changes its sign in one step. Here
     they stay what they are at the start, functions of ``x``, and a weight only moves to the level beside its own.
 
-    The channel's root mean square in those units is kept as it is at the start (a linear layer has one for all its
-    weights), so that neither weight decay nor noise shifts the share of zeros.
+    The channel's root mean square in those units (a linear layer has one for all its weights) is a number of its own,
+    so that neither weight decay nor noise shifts the share of zeros. It stays what it is at the start, or is learned
+    like the step of LSQ (Esser et al., ICLR 2020).
 
     Parameters
     ----------
     bits : int
         Width of a weight code, 2 to 5: values 0 and ``±1 … ±2^T``, ``T = 2^(bits-1) - 2``.
+    learned_spread : bool
+        Whether the spread is learned.
 
     Attributes
     ----------
     spread : float tensor (C_out, 1, ...) or ()
-        Root mean square of the weights in units of the scale.
+        Root mean square of the weights in units of the scale; a parameter if it is learned.
 
     Raises
     ------
@@ -43,8 +46,9 @@ class TiedS3(WeightMethod):
     levels: Tensor
     spread: Tensor
 
-    def __init__(self, bits: int = 3) -> None:
+    def __init__(self, bits: int = 3, *, learned_spread: bool = False) -> None:
         super().__init__(bits)
+        self.learned_spread = learned_spread
         levels = torch.tensor([0.0] + [2.0**k for k in range(2 ** (bits - 1) - 1)])
         self.register_buffer("levels", levels, persistent=False)
 
@@ -63,8 +67,11 @@ class TiedS3(WeightMethod):
 
     def right_inverse(self, weight: Tensor) -> Tensor:
         """Return the weight itself, it is the parameter; the scale with the least squared error gives the spread."""
-        scaled = scaled_to_levels(weight, self.levels.to(weight.device))
-        self.register_buffer("spread", _root_mean_square(scaled))
+        spread = _root_mean_square(scaled_to_levels(weight, self.levels.to(weight.device)))
+        if self.learned_spread:
+            self.spread = nn.Parameter(spread)
+        else:
+            self.register_buffer("spread", spread)
         return weight
 
 
