@@ -66,7 +66,8 @@ def test_an_option_that_a_method_has_not_is_refused():
     for method, message in (
         ("apot", "weight method apot has no option 'std', supported are clip$"),
         ("s3", "weight method s3 has no option 'clip', supported are std, gate_offset, root, from_weights$"),
-        ("s3_tied", "weight method s3_tied has no option 'std', it has none$"),
+        ("s3_tied", "weight method s3_tied has no option 'std', supported are learned_spread$"),
+        ("deepshift_q", "weight method deepshift_q has no option 'std', it has none$"),
     ):
         option = {message.split("'")[1]: 1.0}
         with pytest.raises(UnsupportedModelError, match=message):

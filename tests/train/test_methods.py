@@ -1,5 +1,7 @@
 """Every weight method: values in its alphabet, gradients equal to their closed forms."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -256,6 +258,28 @@ def test_tied_s3s_gradient_is_that_of_the_scaled_weight():
 
     ours, theirs = gradients(method, scaled, layer.parametrizations.weight.original.detach())
     assert torch.allclose(ours, theirs, rtol=1e-9, atol=1e-12) and ours.abs().max() > 0
+
+
+@pytest.mark.parametrize("layer", [nn.Linear(20, 30, bias=False), nn.Conv2d(5, 6, 3, bias=False)])
+def test_a_learned_spread_starts_as_the_fixed_one_and_its_gradient_is_the_scaled_weights(layer):
+    torch.manual_seed(2)
+    weight = torch.randn_like(layer.weight)
+    fixed, learned = copy.deepcopy(layer), copy.deepcopy(layer)
+    for one, method in ((fixed, TiedS3(3)), (learned, TiedS3(3, learned_spread=True))):
+        one.weight.data = weight.clone()
+        parametrize.register_parametrization(one, "weight", method)
+    assert torch.equal(fixed.weight, learned.weight)
+    assert len(list(fixed.parameters())) == 1
+    grad = torch.randn_like(weight)
+    (learned.weight * grad).sum().backward()
+    axes = (1, 2, 3) if weight.ndim > 2 else (0, 1)
+    wanted = (grad * weight / weight.square().mean(axes, keepdim=True).sqrt()).sum(axes)
+    spread = learned.parametrizations.weight[0].spread
+    assert torch.allclose(spread.grad.flatten(), wanted.flatten(), rtol=1e-4)
+    # A smaller spread has more zeros.
+    zeros = (learned.weight == 0).float().mean()
+    spread.data /= 2
+    assert (learned.weight == 0).float().mean() > zeros
 
 
 @pytest.mark.parametrize("layer", [nn.Linear(20, 30, bias=False), nn.Conv2d(5, 6, 3, bias=False)])

@@ -184,17 +184,24 @@ def test_the_rates_follow_the_start_and_the_latents_spread(arguments, changes, l
     recipe = choose_recipe(*arguments, **changes)
     assert recipe.lr == lr and round(recipe.latent_lr / recipe.latent_std, 9) == ratio
     assert recipe.from_twin == (recipe.distillation > 0) or "from_twin" in changes
-    assert not recipe.tied
+    assert recipe.tied == recipe.learned_spread == (recipe.from_twin and arguments[1] == "s3")
 
 
 @pytest.mark.parametrize("activation_bits", [8, 32])
 def test_method_s3_has_tied_latents_where_the_recipe_says_so(activation_bits):
     images = load_digits()
-    for tied, kind in ((True, TiedS3), (False, S3)):
-        recipe = choose_recipe("digits", tied=tied)
+    for changes, kind, learned in (
+        ({}, S3, None),
+        ({"tied": True}, TiedS3, False),
+        ({"from_twin": True}, TiedS3, True),
+        ({"from_twin": True, "learned_spread": False}, TiedS3, False),
+        ({"from_twin": True, "tied": False}, S3, None),
+    ):
+        recipe = choose_recipe("digits", **changes)
         config = RunConfig("small_resnet", "digits", "s3", 3, activation_bits, True, 0, None, None, recipe)
         methods = [method for _, _, method, _ in weight_methods(build(config, images))]
         assert len(methods) == 7 and all(type(method) is kind for method in methods)
+        assert all(getattr(method, "learned_spread", None) == learned for method in methods)
 
 
 def test_an_unknown_recipe_is_refused():
