@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,10 @@ TRAINING, TEST = 6000, 1000
 def read_class(path: Path) -> np.ndarray:
     """Return a class's images, uint8 (7000, 28, 28)."""
     # There are scraps of two images between the others.
-    whole = [image for image in json.loads(path.read_text())["data"] if len(image) == 784]
+    try:
+        whole = [image for image in json.loads(path.read_text())["data"] if len(image) == 784]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: not a class of the package fashion-mnist ({error!r:.60})") from error
     if len(whole) != TRAINING + TEST:
         raise ValueError(f"{path}: {len(whole)} images of 784 numbers, expected are {TRAINING + TEST}")
     images = np.asarray(whole)
@@ -40,12 +44,15 @@ def write_idx(path: Path, array: np.ndarray) -> None:
 
 
 def main() -> None:
-    """Convert a package."""
+    """Convert a package; what is wrong with it is one sentence, and nothing is written then."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("package", type=Path, help="the unpacked package")
     parser.add_argument("out", type=Path, help="the data folder's part, data/fashion")
     arguments = parser.parse_args()
-    classes = [read_class(arguments.package / "src" / "clothes" / f"{label}.json") for label in range(10)]
+    try:
+        classes = [read_class(arguments.package / "src" / "clothes" / f"{label}.json") for label in range(10)]
+    except (OSError, ValueError) as error:
+        sys.exit(str(error))
     labels = np.arange(10, dtype=np.uint8)
     parts = {
         "train_images": np.concatenate([images[:TRAINING] for images in classes]),
