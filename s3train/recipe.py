@@ -175,7 +175,7 @@ def choose_recipe(data: str, method: str = "s3", name: str = "default", **change
     twin = settings.get("from_twin", False)
     if twin and method == "s3":
         # From a twin's weights, rounding them in small steps beats letting their codes' bits go their own ways.
-        settings = {"tied": True, "learned_spread": True, **settings}
+        settings.setdefault("tied", True)
     settings.setdefault("lr", Recipe.lr if twin else _RANDOM_LR.get(data, Recipe.lr))
     rate = _TWIN_RATE if twin else _RANDOM_RATE
     settings.setdefault("latent_lr", rate * settings.get("latent_std", Recipe.latent_std))
