@@ -43,7 +43,8 @@ class Recipe:
         Peak learning rate of the latents, their initial spread, and the initial mean of S3's sparse latents in units
         of it. What decides is rate over spread (about 100): otherwise signs stay where they started.
     tied : bool
-        Method ``s3`` has one number a weight instead of free latents, see :class:`s3train.reparam.TiedS3`.
+        Method ``s3`` has one number a weight instead of free latents, see :class:`s3train.reparam.TiedS3`. Where
+        nothing is said it has one if it starts from a twin.
     learned_spread : bool
         Tied latents' size in units of their channel's scale is learned instead of fixed.
     root : bool
