@@ -106,7 +106,7 @@ def test_an_overwriting_run_that_is_interrupted_says_how_to_go_on(tmp_path, monk
         (["mlp", "--resume"], ["no interrupted run here"]),
         (["mlp", "--teacher", "nowhere"], ["nowhere: no finished run here"]),
         (["autoencoder"], ["autoencoder gives its input back", "classes of digits", "mlp, small_resnet, resnet8"]),
-        (["resnet8", "--data", "cifar10", "--bits", "9"], ["s3 has 2 to 5 bits, got 9"]),
+        (["resnet8", "--data", "cifar10", "--bits", "9"], ["s3_tied has 2 to 5 bits, got 9"]),
         (["resnet8", "--data", "cifar10", "--teacher", "nowhere"], ["nowhere: no finished run here"]),
         (["lenet5"], ["28x28 or 32x32", "8x8"]),
         ([], ["say which model"]),
