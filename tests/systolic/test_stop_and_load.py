@@ -12,7 +12,6 @@ from tests.hostile.linked_engine import tiny_network
 from tests.strategies import random_images
 from tests.systolic.support import simulate
 
-
 PATIENCE = 1000
 """Clocks to wait for a value to be taken, and for all logits."""
 
