@@ -84,6 +84,7 @@ def jobs() -> Iterator[Job]:
     yield from runs("resnet20", "cifar10", 30, 0, real, ("s3", 3, 32))
     yield from runs("lenet5", "mnist", 15, 0, real, ("s3", 3, 8), ("s3", 2, 8))
     yield from runs("small_resnet", "fashion", 20, 0, real, ("s3", 3, 8))
+    yield Job("small_resnet", "fashion", "s3", 3, 8, 20, 0, "free latents")
     for seed in (1, 2):
         yield from runs("resnet8", "cifar10", 30, seed, real, ("s3", 3, 32), ("s3", 3, 8), ("s3", 3, 4))
         yield from runs("resnet8", "cifar10", 30, seed, ("denseshift", 3, 32), ("apot", 3, 32))
@@ -106,6 +107,8 @@ def neighbours() -> Iterator[Job]:
 
     for model in ("resnet8", "addressnet_small", "resnet8_strided", "resnet8_aps", "invariant_addressnet"):
         yield from (twin(model, 0), shifts(model, 0))
+    for model in ("resnet8", "resnet8_strided", "resnet8_aps"):
+        yield Job(model, "cifar10", "s3", 3, 8, NEIGHBOUR_EPOCHS, 0, "free latents")
     # Attention: squeeze-and-excitation multiplies, so it has no shift form.
     for seed in range(3):
         yield from (twin(model, seed) for model in ("resnet8_sb", "resnet8_se"))
