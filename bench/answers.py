@@ -19,7 +19,7 @@ from bitstreams.boards import board_by_name
 from hw.graph import load
 from hw.systolic.build import generate
 from hw.systolic.compiler import compile_network
-from hw.systolic.shape import choose_config
+from hw.systolic.search import choose_config
 from planner.network_check import check_network
 from planner.plan import plan
 from report.facts import collect

@@ -27,7 +27,7 @@ from cli.console import CACHE
 from host.protocol import OVERHEAD, answer_bytes, pack_lanes
 from hw.graph import Network
 from hw.systolic.compiler import CompiledNetwork, CompileError, compile_network
-from hw.systolic.shape import choose_config
+from hw.systolic.search import choose_config
 from hw.whole_file import write_whole
 
 RESULTS = Path("bench/results/boards.json")

@@ -10,7 +10,7 @@ from bitstreams.toolchain import Toolchain
 from hw.bus.core_verilog import Bus, emit_core, make_core
 from hw.devices import ECP5_85
 from hw.graph import load
-from hw.systolic.shape import choose_config
+from hw.systolic.search import choose_config
 from hw.systolic.verilog import MODULE, emit_verilog
 
 KINDS = {

@@ -61,9 +61,11 @@ def one_run(method: str, factor: float, steps: int, data: ImageData) -> dict[str
         if method == "float":
             for parameter in (p for p in model.parameters() if p.ndim > 1):
                 parameter.mul_(factor)
+    # A float network has no signs of its own to watch.
     flips = Flips()
+    callbacks: list[lightning.Callback] = [] if method == "float" else [flips]
     trainer = lightning.Trainer(
-        max_steps=steps, max_epochs=-1, accelerator="cpu", precision="bf16-mixed", callbacks=[flips], logger=False,
+        max_steps=steps, max_epochs=-1, accelerator="cpu", precision="bf16-mixed", callbacks=callbacks, logger=False,
         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False, limit_val_batches=0,
     )  # fmt: skip
     trainer.fit(module, training_loader(data, recipe.batch, 0))

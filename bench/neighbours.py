@@ -29,7 +29,7 @@ from cli.console import CACHE, data_folder
 from hw.graph import Convolution, Network
 from hw.systolic.compiler import compile_network
 from hw.systolic.config import EngineConfig
-from hw.systolic.shape import choose_config
+from hw.systolic.search import choose_config
 from hw.systolic.verilog import emit_verilog
 from hw.whole_file import write_whole
 from s3train.convert import convert

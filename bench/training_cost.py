@@ -96,7 +96,7 @@ def peak_memory(layer: str, batch: int) -> int:
 def main() -> None:
     """Measure, print a table, write ``bench/results/training_cost.json``."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=int, default=15)
+    parser.add_argument("--pairs", type=int, default=40)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--memory", choices=LAYERS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()

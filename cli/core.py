@@ -33,7 +33,7 @@ def run(
     from hw.graph import load
     from hw.systolic.build import open_build
     from hw.systolic.compiler import compile_network
-    from hw.systolic.shape import choose_config
+    from hw.systolic.search import choose_config
 
     kind = Bus.parse(bus)
     if stream_bits not in (8, 32):

@@ -34,8 +34,9 @@ def run(
     from bitstreams.boards import board_by_name
     from cli.memory_table import memory_table, memory_total
     from hw.graph import load
+    from hw.systolic.area import estimate_area
     from hw.systolic.build import generate, open_build
-    from hw.systolic.search import search
+    from hw.systolic.search import most_full, search
 
     made = open_build(engine) if engine is not None else None
     if made is not None:
@@ -62,7 +63,7 @@ def run(
     path = network.with_suffix(".reference.npz")
     reference = path.read_bytes() if path.exists() else None
     record = network.with_suffix(".training.json")
-    training = record.read_text() if record.exists() else None
+    training = _record(record) if record.exists() else None
     build = generate(
         graph, board, target.device, folder, also=others, config=config, engine=made, reference=reference,
         training=training,
@@ -76,5 +77,23 @@ def run(
         f"{folder}/engine.v: {build.verilog.count(chr(10)):,} lines; program.hex: {len(compiled.words):,} words; "
         f"{compiled.predicted_cycles:,} clocks an inference"
     )
+    area = estimate_area(compiled.config, target.device)
+    if made is None and config is None and not area.fits(target.device, most_full(target.device.family)):
+        console.print(
+            f"warning: no engine for this network fits the {target.title}; this one takes about {area.luts:,} of "
+            f"{target.device.luts:,} lookup tables and can be simulated only",
+            style="yellow",
+            soft_wrap=True,
+        )
     console.print(f"next: shiftforge simulate {folder}")
     answer(as_json, folder=folder, **json.loads((folder / "build.json").read_text()))
+
+
+def _record(path: Path) -> str:
+    """Return the text of a training's record; ``ValueError`` if it is none."""
+    try:
+        text = path.read_text()
+        json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"{path}: damaged ({error}); export the network again, or remove the file") from error
+    return text

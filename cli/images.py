@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,8 @@ def _array(path: Path) -> Any:
         found = np.load(path, allow_pickle=False)
     except FileNotFoundError as error:
         raise ValueError(f"{path}: there is no such file") from error
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:
+        # A damaged header is Python that does not parse, or a shape that no memory holds: numpy lets all of it out.
         raise ValueError(f"{path}: not an array of numpy ({error})") from error
     found = found[None] if getattr(found, "ndim", 0) == 3 else found
     if getattr(found, "ndim", 0) != 4 or found.dtype != np.uint8:
@@ -68,17 +70,18 @@ def _array(path: Path) -> Any:
 def _picture(path: Path, tensor: Any) -> Any:
     """Read a picture as it is stored: grey or colour, resized, its bytes scaled to the tensor's bits."""
     import numpy as np
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     if tensor.channels not in (1, 3):
         raise ValueError(f"{path}: the network takes {tensor.shape} numbers, which no picture is; give a .npy file")
     try:
-        with Image.open(path) as image:
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
             mode = "L" if tensor.channels == 1 else "RGB"
             pixels = np.asarray(image.convert(mode).resize((tensor.width, tensor.height)), np.uint8)
     except FileNotFoundError as error:
         raise ValueError(f"{path}: there is no such file") from error
-    except (OSError, UnidentifiedImageError, ValueError, Image.DecompressionBombError) as error:
+    except Exception as error:
+        # Pillow's readers raise what they run into, from SyntaxError to TypeError.
         raise ValueError(f"{path}: not a picture that can be read ({error})") from error
     planes = pixels.reshape(tensor.height, tensor.width, tensor.channels).transpose(2, 0, 1)
     # A network of fewer bits than a byte counts in its own steps: digits' pixels are 0 to 16.

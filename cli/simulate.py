@@ -16,7 +16,7 @@ from cli.console import CACHE, AsJson, answer, begin_answer, console, fails_clea
 def run(
     folder: Annotated[Path, typer.Argument(help="a build folder")],
     samples: Annotated[int, typer.Option(min=1, help="number of images")] = 20,
-    seed: Annotated[int, typer.Option(help="seed of the pauses on both streams")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="seed of the pauses on both streams")] = 0,
     waves: Annotated[str | None, typer.Option(help="write waves: vcd or fst")] = None,
     as_json: AsJson = False,
 ) -> None:

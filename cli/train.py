@@ -63,6 +63,7 @@ def run(
     begin_answer(as_json or not first)
     from s3train.config_file import read_config_file
     from s3train.recipe import choose_recipe
+    from s3train.reparam import make_method
     from s3train.run_config import run_name
     from s3train.runs import CHECKPOINT, RunError
     from s3train.train import train
@@ -80,6 +81,10 @@ def run(
     name, data_name = options.pop("model"), options.pop("data", "digits")
     method_name = options.setdefault("method", "s3")
     recipe_name = options.pop("recipe", "default")
+    if options.get("start"):
+        if recipe_name != "default":
+            raise ValueError(f"recipe {recipe_name} begins with random weights; leave it out, or the start")
+        settings.setdefault("from_twin", True)
     chosen = choose_recipe(data_name, method_name, recipe_name, **settings)
     for key in ("teacher", "start"):
         options[key] = Path(options[key]) if options.get(key) else None
@@ -103,6 +108,6 @@ def run(
     if result.integer_accuracy is not None:
         integer = f", integer network {result.integer_accuracy:.2%} ({result.differing_logits} logits differ)"
     console.print(f"test accuracy {result.accuracy:.2%}{integer}; the run is in {folder}")
-    if result.integer_accuracy is not None:
+    if result.integer_accuracy is not None and make_method(method_name, bits).alphabet is not None:
         console.print(f"next: shiftforge export {folder}")
     answer(as_json and first, **asdict(result))

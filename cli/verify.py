@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from cli.console import CACHE, console, errors, fails_clearly
+from cli.console import CACHE, console, fails_clearly, print_error
 
 
 @fails_clearly
@@ -58,11 +58,11 @@ def run(
     wrong = [level for level in results if level.ran and not level.ok]
     if wrong:
         what = wrong[0].first_difference or "nothing was compared"
-        errors.print(f"[red]error:[/red] level {wrong[0].level}: {what}", highlight=False, soft_wrap=True)
+        print_error(f"level {wrong[0].level}: {what}")
         sys.exit(1)
     missing = [level for level in results if not level.ran]
     if missing and (levels is not None or len(missing) == len(results)):
-        errors.print(f"[red]error:[/red] level {missing[0].level} was not run: {missing[0].note}", soft_wrap=True)
+        print_error(f"level {missing[0].level} was not run: {missing[0].note}")
         sys.exit(1)
 
 

@@ -8,7 +8,8 @@ from bitstreams.board import Board
 from hw.graph import Network
 from hw.systolic.area import UNCERTAINTY, Area, estimate_area
 from hw.systolic.compiler import CompiledNetwork, CompileError, compile_network
-from hw.systolic.shape import choose_config, layer_problems
+from hw.systolic.search import choose_config
+from hw.systolic.shape import layer_problems
 from planner.verdict import Answer, EngineVerdict, LayerVerdict, Verdict
 
 _LAYER = re.compile(r"^layer '(.*?)'")

@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hw.graph import Convolution, Logits, Network, Tensor
+from hw.graph import AddressShift, ChannelShift, Concatenation, Convolution, Logits, MaxPool, Network, Polyphase, Tensor
 
 CLIPPED = 0.01
 """Share of a tensor's numbers at an end of its range from which on it is warned of."""
+
+_KEEPS_RANGE = (MaxPool, Concatenation, ChannelShift, AddressShift, Polyphase)
+"""Operations that store numbers as their operands are stored: nobody can choose another range for them."""
 
 
 @dataclass(frozen=True)
@@ -121,13 +124,14 @@ def profile(network: Network, images: NDArray[np.uint8]) -> Profile:
         raise ValueError("a profile needs at least one image")
     stored = network.run(images)
     names = [network.input, *(node.output for node in network.nodes if node.output in network.tensors)]
-    tensors = tuple(_tensor(network.tensor(name), stored[name], given=name == network.input) for name in names)
+    given = {network.input, *(node.output for node in network.nodes if isinstance(node, _KEEPS_RANGE))}
+    tensors = tuple(_tensor(network.tensor(name), stored[name], given=name in given) for name in names)
     weighted = [node for node in network.nodes if isinstance(node, Convolution | Logits)]
     return Profile(network.name, len(images), tensors, tuple(_weights(node) for node in weighted))
 
 
 def _tensor(tensor: Tensor, values: NDArray[np.uint8], *, given: bool) -> TensorProfile:
-    """Return the profile of a tensor; the range of the input is ``given``."""
+    """Return the profile of a tensor; ``given``: its range is the input's, or that of what it is made of."""
     zero, top = tensor.zero_point, tensor.maximum
     low, high = int(values.min()), int(values.max())
     # The magnitude that a number of one bit less could still hold.
@@ -140,7 +144,7 @@ def _tensor(tensor: Tensor, values: NDArray[np.uint8], *, given: bool) -> Tensor
     warnings = []
     if clipped > CLIPPED and not given:
         warnings.append(f"{clipped:.1%} of its numbers are at the end of the range: an exponent less would clip fewer")
-    elif used < tensor.bits:
+    elif used < tensor.bits and not given:
         lost = tensor.bits - used
         warnings.append(f"{lost} of its {tensor.bits} bits are never used: an exponent of {lost} more would use them")
     if dead:

@@ -51,7 +51,7 @@ def read_config_file(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         line = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ConfigError(f"{path}: not YAML ({line})") from error
     if not isinstance(content, dict):
@@ -76,7 +76,8 @@ def _checked(path: Path, prefix: str, found: dict[Any, Any], known: dict[str, ty
             raise ConfigError(f"{path}: field {field} is unknown, supported are {', '.join(known)}")
         wanted = known[name]
         if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
+            # What is larger is out of every range.
+            value = float(min(max(value, -(10**300)), 10**300))
         if isinstance(value, bool) != (wanted is bool) or not isinstance(value, wanted):
             raise ConfigError(f"{path}: field {prefix}{name} is {reprlib.repr(value)}, wanted is {wanted.__name__}")
         checked[name] = value

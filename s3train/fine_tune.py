@@ -10,7 +10,7 @@ import lightning
 from torch import nn
 from torch.utils.data import DataLoader
 
-from s3train.lightning_module import TrainingModule, logits_scale
+from s3train.lightning_module import LOGITS_SCALE, TrainingModule, logits_scale
 from s3train.recipe import Recipe, choose_recipe
 
 
@@ -56,7 +56,7 @@ def fine_tune(
         settings = {"from_twin": True, "distillation": 0.9} if teacher is not None else {"from_twin": True}
         recipe = choose_recipe("", "s3", epochs=epochs, **settings)
     lightning.seed_everything(seed, verbose=False)
-    scale = logits_scale(model, teacher) if teacher is not None else 20.0
+    scale = logits_scale(model, teacher) if teacher is not None else LOGITS_SCALE
     module = TrainingModule(model.train(), recipe, classes, None if teacher is None else teacher.eval(), scale)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     trainer = lightning.Trainer(

@@ -21,6 +21,9 @@ from s3train.recipe import Recipe
 from s3train.reparam import DeepShiftPS, dense_weight_regularizer, power_decay, weight_methods
 from s3train.watch import Watch
 
+LOGITS_SCALE = 20.0
+"""How much larger than a float network's the logits of integer weights are taken to be where nothing says it."""
+
 
 class TrainingModule(lightning.LightningModule):
     """Cross entropy with a learned temperature, distillation, the regulariser, and what to watch.
@@ -47,7 +50,7 @@ class TrainingModule(lightning.LightningModule):
         recipe: Recipe,
         classes: int,
         teacher: nn.Module | None = None,
-        logits_scale: float = 20.0,
+        logits_scale: float = LOGITS_SCALE,
         twin: nn.Module | None = None,
     ) -> None:
         super().__init__()
@@ -174,10 +177,16 @@ class TrainingModule(lightning.LightningModule):
 
 
 def logits_scale(network: nn.Module, twin: nn.Module) -> float:
-    """Return how much larger the logits are with the method's weights than with the twin's."""
+    """Return how much larger the logits are with the method's weights than with the twin's.
+
+    A network that was not made of the twin's weights, as one with another last layer, has :data:`LOGITS_SCALE`.
+    """
     last = [m for m in network.modules() if isinstance(m, nn.Linear)][-1].weight.detach()
     wanted = [m for m in twin.modules() if isinstance(m, nn.Linear)][-1].weight.detach()
-    return float(last.square().sum() / (last * wanted).sum().clamp_min(1e-12))
+    if last.shape != wanted.shape:
+        return LOGITS_SCALE
+    along = (last * wanted).sum()
+    return float(last.square().sum() / along) if along > 0.5 * last.norm() * wanted.norm() else LOGITS_SCALE
 
 
 def _channels_last(images: Tensor) -> Tensor:

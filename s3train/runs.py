@@ -133,10 +133,12 @@ def finished_run(out: Path, config: RunConfig) -> TrainResult | None:
     except RunError as error:
         raise OtherRunError(f"{error}, so what the run was made with is unknown; {anew}") from error
     difference = first_difference(kept, config, out)
-    if difference is not None:
+    # A run that was refused before its first step left its settings and nothing that is lost.
+    if difference is not None and any((out / name).exists() for name in _KEPT):
         name, one, other = difference
         raise OtherRunError(f"{out}: holds a run with {name} {one}, wanted is {other}; {anew}")
-    return read_result(out) if (out / _RESULT).exists() else None
+    # Without its network it is finished again from the last checkpoint.
+    return read_result(out) if (out / _RESULT).exists() and (out / _STATE).exists() else None
 
 
 def open_run(out: Path, config: RunConfig, *, overwrite: bool = False, write: bool = True) -> TrainResult | None:

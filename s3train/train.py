@@ -17,7 +17,7 @@ from s3train.data import DATASETS, ImageData, load_data
 from s3train.evaluation import accuracy, integer_evaluation
 from s3train.fit import fit
 from s3train.formats import UnsupportedModelError
-from s3train.lightning_module import TrainingModule, logits_scale
+from s3train.lightning_module import LOGITS_SCALE, TrainingModule, logits_scale
 from s3train.models import CLASSIFIERS, MODELS
 from s3train.processes import process_share
 from s3train.recipe import Recipe, choose_recipe
@@ -82,7 +82,7 @@ def train(
         ``out`` holds a run with other settings, the folder of the teacher or start is no finished run, or another
         process trains in ``out``.
     """
-    recipe = recipe or choose_recipe(data, method)
+    recipe = recipe or choose_recipe(data, method, from_twin=True if start is not None else None)
     if epochs is not None:
         recipe = replace(recipe, epochs=epochs)
     _check(model, data, activation_bits, seed)
@@ -176,7 +176,7 @@ def _train(
     """Train a network, go on where its folder has a checkpoint, and keep the result there."""
     # One thread: small layers gain nothing from more, and a seed's network does not depend on how many cores there are.
     torch.set_num_threads(1)
-    scale = logits_scale(network, twin) if twin is not None and config.method != "float" else 20.0
+    scale = logits_scale(network, twin) if twin is not None and config.method != "float" else LOGITS_SCALE
     module = TrainingModule(network, config.recipe, images.classes, guide, scale, twin)
     seconds, trainer = fit(module, config, images, out, fresh=fresh, progress=progress)
     first = process_share()[0] == 0

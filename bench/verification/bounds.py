@@ -8,7 +8,7 @@ from rich.console import Console
 
 from bitstreams.boards import board_by_name
 from hw.graph import load
-from hw.systolic.shape import choose_config
+from hw.systolic.search import choose_config
 from sim.extremes import measure_extremes
 
 NETWORKS = {"digits-mlp": "hx8k_evn", "digits": "icebreaker", "resnet8-a4": "icebreaker", "resnet8": "icebreaker"}

@@ -13,11 +13,15 @@ from hw.devices import Device
 from hw.graph import Network, digest, load, save
 from hw.systolic.compiler import CompiledNetwork, compile_network
 from hw.systolic.config import EngineConfig
-from hw.systolic.shape import choose_config
+from hw.systolic.search import choose_config
 from hw.systolic.verilog import emit_verilog
 from hw.whole_file import write_whole
 
 FORMAT = 1
+
+RESULTS = ("simulation.json", "verification.json", "report.html", "report.json", "waves.*")
+BITSTREAMS = ("result.json", "*.bin", "*.bit")
+"""What later verbs write into the folder, and into ``board`` in it: results of the engine and the program there."""
 
 
 class BuildError(ValueError):
@@ -61,7 +65,7 @@ def generate(
     """Write a build folder.
 
     It has ``network.s3net``, ``engine.v``, ``program.hex`` and ``build.json``, and ``reference.npz`` and
-    ``training.json`` where they are given.
+    ``training.json`` where they are given. Where an earlier build had another engine or program, its results go.
 
     Parameters
     ----------
@@ -86,7 +90,11 @@ def generate(
     ------
     CompileError
         If a network does not fit.
+    BuildError
+        If ``out`` is a file.
     """
+    if out.exists() and not out.is_dir():
+        raise BuildError(f"{out}: is a file, a build is a folder")
     if engine is not None:
         config = engine.compiled.config
     config = config or choose_config([network, *also], device)
@@ -102,12 +110,15 @@ def generate(
         f"amaranth {version('amaranth')}",
     ]
     verilog = engine.verilog if engine is not None else emit_verilog(config, header)
+    digits = config.word_bits // 4
+    program = "".join(f"{word:0{digits}x}\n" for word in compiled.words)
     out.mkdir(parents=True, exist_ok=True)
     (out / "build.json").unlink(missing_ok=True)
+    if not (_holds(out / "engine.v", verilog) and _holds(out / "program.hex", program)):
+        _remove_results(out)
     save(network, out / "network.s3net")
     write_whole(out / "engine.v", verilog)
-    digits = config.word_bits // 4
-    write_whole(out / "program.hex", "".join(f"{word:0{digits}x}\n" for word in compiled.words))
+    write_whole(out / "program.hex", program)
     for name, content in (("reference.npz", reference), ("training.json", training)):
         if content is None:
             (out / name).unlink(missing_ok=True)
@@ -115,6 +126,18 @@ def generate(
             write_whole(out / name, content)
     write_whole(out / "build.json", json.dumps(_description(compiled, board, key), indent=2) + "\n")
     return Build(out, board, compiled, verilog)
+
+
+def _holds(path: Path, text: str) -> bool:
+    return path.exists() and path.read_bytes() == text.encode()
+
+
+def _remove_results(folder: Path) -> None:
+    """Remove what later verbs found out about the engine and the program that were there."""
+    for place, patterns in ((folder, RESULTS), (folder / "board", BITSTREAMS)):
+        for pattern in patterns:
+            for file in place.glob(pattern):
+                file.unlink()
 
 
 def open_build(folder: Path) -> Build:
@@ -144,6 +167,9 @@ def open_build(folder: Path) -> Build:
         board = description["board"]
         if not isinstance(board, str):
             raise TypeError("field board is not a name")
+        for part, field in (("network", "name"), ("network", "sha256"), ("tools", "amaranth")):
+            if not isinstance(description[part][field], str):
+                raise TypeError(f"field {part}.{field} is not a text")
         config = EngineConfig.from_json(description["config"])
     except BuildError:
         raise

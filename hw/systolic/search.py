@@ -11,8 +11,8 @@ from hw.graph import Network
 from hw.systolic.area import UNCERTAINTY, Area, estimate_area
 from hw.systolic.array_shapes import array_shapes, most_clusters
 from hw.systolic.compiler.plan import CapacityError, CompileError
-from hw.systolic.config import EngineConfig
-from hw.systolic.shape import base_config, fit_and_compile, fit_widths
+from hw.systolic.config import EngineConfig, MemoryKind
+from hw.systolic.shape import base_config, fit_and_compile, fit_memory, fit_widths
 
 FULL = {Family.ICE40: 0.97, Family.ECP5: 0.80}
 """Share of the tables that a design may take and still be routed at its clock; what takes more is close."""
@@ -111,3 +111,39 @@ def _closest(config: EngineConfig, area: Area, device: Device) -> tuple[float, s
         f"the nearest has {config.rows} x {config.cols} cells{times} with {units} and takes about {area.luts:,} of "
         f"{device.luts:,} lookup tables and {area.block_rams} of {device.block_rams} block RAMs"
     )
+
+
+def choose_config(networks: Sequence[Network], device: Device) -> EngineConfig:
+    """Return a small engine for networks on a device (:func:`~hw.systolic.shape.base_config`), no wider than they need.
+
+    Where it does not fit, one with half the requantisers, if that does; else the fastest that :func:`search` finds; and
+    where there is none, the small engine all the same, for a simulation.
+
+    Raises
+    ------
+    CompileError
+        If a network does not fit the device's memory, with the numbers.
+    """
+    base = base_config(networks, device)
+    first, compiled = fit_and_compile(networks, fit_widths(networks, base), device)
+    area = estimate_area(first, device)
+    if area.fits(device, 1.0):
+        return first
+    fewer = replace(base, columns_per_requantizer=2 * base.columns_per_requantizer)
+    second = fit_memory(networks, fit_widths(networks, fewer), device)
+    if estimate_area(second, device).fits(device, 1.0):
+        return second
+    try:
+        return search(networks, device)[0].config
+    except CompileError as error:
+        if area.block_rams <= device.block_rams:
+            return first
+        if first.memory is MemoryKind.SPRAM:
+            # Maps lie elsewhere: it says what the nearest engine takes.
+            raise
+        layer, words = max(compiled, key=lambda c: c.memory_words).fullest
+        raise CompileError(
+            f"the engine and its link need {area.block_rams} block RAMs ({first.memory_words} memory words of "
+            f"{first.word_bits} bits), {device.name} has {device.block_rams}; most maps are alive at layer {layer!r}, "
+            f"with {words} words"
+        ) from error

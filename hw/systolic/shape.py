@@ -9,7 +9,6 @@ from typing import Any
 from hw.devices import Device, Family
 from hw.graph import Alphabet, Network, Tensor
 from hw.graph.ops import Convolution, Logits, MaxPool, Polyphase
-from hw.systolic.area import estimate_area
 from hw.systolic.compiler.compile import CompiledNetwork, compile_network
 from hw.systolic.compiler.fold_shifts import fold_shifts
 from hw.systolic.compiler.layers import layer_plans, lower_node
@@ -259,31 +258,3 @@ def _strips(network: Network, config: EngineConfig) -> bool:
     """Whether a layer of a network runs in several strips."""
     folded = fold_shifts(network)
     return any(layer.looped for layer in layer_plans(folded, choose_layouts(folded, config), config))
-
-
-def choose_config(networks: Sequence[Network], device: Device) -> EngineConfig:
-    """Return a small engine for networks on a device (:func:`base_config`), no wider than they need.
-
-    Where it does not fit, one with half the requantisers, if that does.
-
-    Raises
-    ------
-    CompileError
-        If a network does not fit the device's memory, with the numbers.
-    """
-    base = base_config(networks, device)
-    first, compiled = fit_and_compile(networks, fit_widths(networks, base), device)
-    area = estimate_area(first, device)
-    if not area.fits(device, 1.0):
-        fewer = replace(base, columns_per_requantizer=2 * base.columns_per_requantizer)
-        second = fit_memory(networks, fit_widths(networks, fewer), device)
-        if estimate_area(second, device).fits(device, 1.0):
-            return second
-    if area.block_rams > device.block_rams:
-        layer, words = max(compiled, key=lambda c: c.memory_words).fullest
-        raise CompileError(
-            f"the engine and its link need {area.block_rams} block RAMs ({first.memory_words} memory words of "
-            f"{first.word_bits} bits), {device.name} has {device.block_rams}; most maps are alive at layer {layer!r}, "
-            f"with {words} words"
-        )
-    return first

@@ -9,7 +9,7 @@ from pathlib import Path
 from hw.devices import ECP5_85, UP5K
 from hw.graph import load
 from hw.systolic.config import EngineConfig
-from hw.systolic.shape import choose_config
+from hw.systolic.search import choose_config
 from sim.formal import accumulator, buses, cell_pair, ports, requantizer, sequencer, streams
 from sim.formal.prove import Theorem
 

@@ -13,7 +13,7 @@ from cli.main import app
 from hw.devices import Family
 from hw.graph import load
 from hw.systolic.compiler import compile_network
-from hw.systolic.shape import choose_config
+from hw.systolic.search import choose_config
 
 NETWORK = load("examples/digits-mlp.s3net")
 ALL = pytest.mark.parametrize("board", BOARDS.values(), ids=list(BOARDS))

@@ -11,7 +11,7 @@ from hw.bus.registers import REGISTERS
 from hw.devices import ECP5_85
 from hw.graph import load
 from hw.systolic.compiler import CompiledNetwork, compile_network
-from hw.systolic.shape import choose_config
+from hw.systolic.search import choose_config
 from s3train.data import load_digits
 from sim.bus_simulation import image_bytes, program_bytes
 from tests.hostile.linked_engine import tiny_network

@@ -57,6 +57,10 @@ def test_an_error_is_one_line(capsys):
         (lambda d: d["config"].update(columns_per_requantizer=0), "columns_per_requantizer must be a power of two"),
         (lambda d: d.update(board=["icebreaker"]), "field board is not a name"),
         (lambda d: d.update(format={}), "build format {}, this program reads 1"),
+        (lambda d: d["network"].pop("sha256"), "build.json is damaged ('sha256')"),
+        (lambda d: d.update(network=["name"]), "build.json is damaged"),
+        (lambda d: d["network"].update(name=7), "field network.name is not a text"),
+        (lambda d: d.pop("tools"), "build.json is damaged ('tools')"),
     ],
 )
 def test_a_changed_build_is_refused(built, change, words):
@@ -66,6 +70,40 @@ def test_a_changed_build_is_refused(built, change, words):
     with pytest.raises(BuildError) as error:
         open_build(built)
     assert words in str(error.value) and str(built) in str(error.value)
+
+
+def test_results_of_another_engine_or_network_do_not_stay(built):
+    def results():
+        return sorted(str(f.relative_to(built)) for f in built.rglob("*") if f.is_file() and f.read_bytes() == b"{}")
+
+    names = ["board/engine.bit", "board/result.json", "report.html", "simulation.json", "verification.json"]
+    (built / "board").mkdir()
+    for name in names:
+        (built / name).write_bytes(b"{}")
+    generate(NETWORK, "hx8k_evn", HX8K, built)
+    assert results() == names
+    generate(random_network(59), "hx8k_evn", HX8K, built)
+    assert results() == []
+    (built / "simulation.json").write_bytes(b"{}")
+    (built / "engine.v").write_text("// another engine\n")
+    generate(random_network(59), "hx8k_evn", HX8K, built)
+    assert results() == []
+
+
+def test_a_file_is_no_place_for_a_build(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(BuildError, match="file: is a file, a build is a folder"):
+        generate(NETWORK, "hx8k_evn", HX8K, tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("content", [b"\xff", b"{"])
+def test_a_damaged_record_of_a_training_is_named(tmp_path, content):
+    save(NETWORK, tmp_path / "mine.s3net")
+    (tmp_path / "mine.training.json").write_bytes(content)
+    result = run("generate", tmp_path / "mine.s3net", "--board", "hx8k_evn", "--out", tmp_path / "build")
+    assert result.exit_code == 1 and "mine.training.json: damaged" in " ".join(result.stderr.split())
+    assert not (tmp_path / "build").exists()
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"[" * 100_000, b"[]", b"{", b"9" * 5000])

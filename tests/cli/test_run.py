@@ -13,7 +13,7 @@ from host.device import Device
 from host.transport import MemoryTransport
 from hw.devices import UP5K
 from hw.graph import load, save
-from hw.systolic.shape import choose_config
+from hw.systolic.search import choose_config
 from tests.host.model_board import ModelBoard
 from tests.strategies import random_images, random_network
 from tests.systolic.support import make_config
@@ -82,6 +82,16 @@ def test_what_is_wrong_is_told_in_a_sentence(board):
     refused(run("--port", "x", *network, folder / "net.s3net"), "not a picture")
     (folder / "bad.npy").write_bytes(b"x" * 50)
     refused(run("--port", "x", *network, folder / "bad.npy"), "not an array of numpy")
+    # A header that does not parse, one of more numbers than there is memory, and a picture that breaks off in a chunk.
+    for name, old, new in (("text", b"}", b"("), ("huge", b"(1, 1, 3, 3)", b"(9999999999, 9999, 3, 3)")):
+        np.save(folder / f"{name}.npy", np.zeros((1, 1, 3, 3), np.uint8))
+        content = (folder / f"{name}.npy").read_bytes().replace(old, new, 1)
+        (folder / f"{name}.npy").write_bytes(content)
+        refused(run("--port", "x", *network, folder / f"{name}.npy"), f"{name}.npy: not an array of numpy")
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(folder / "broken.png")
+    content = (folder / "broken.png").read_bytes().replace(b"IDAT", b"\0DAT")
+    (folder / "broken.png").write_bytes(content)
+    refused(run("--port", "x", *network, folder / "broken.png"), "broken.png: not a picture that can be read")
     np.save(folder / "shape.npy", np.zeros((1, 1, 3, 3), np.uint8))
     refused(run("--port", "x", *network, folder / "shape.npy"), "the network takes (1, 7, 8)")
     np.save(folder / "high.npy", np.full((1, 1, 7, 8), 255, np.uint8))

@@ -268,3 +268,34 @@ def test_the_imagenet_recipe_takes_its_first_steps(tmp_path, monkeypatch):
     assert result.exit_code == 0, result.stderr
     found = json.loads((tmp_path / "run" / "result.json").read_text())
     assert found["integer_accuracy"] is None and math.isfinite(found["accuracy"])
+
+
+def test_a_start_and_a_recipe_with_random_weights_exclude_each_other(tmp_path):
+    result = train("mlp", "--start", tmp_path, "--recipe", "random", "--out", tmp_path / "run")
+    assert result.exit_code == 1 and "recipe random begins with random weights" in " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("model: 2020-13-45", "not YAML (month must be in 1..12)"),
+        ("epochs: " + "9" * 5000, "not YAML (Exceeds the limit"),
+    ],
+)
+def test_yaml_that_python_cannot_hold_is_refused_with_the_files_name(tmp_path, text, words):
+    (tmp_path / "run.yaml").write_text(text)
+    with pytest.raises(ConfigError) as error:
+        read_config_file(tmp_path / "run.yaml")
+    assert str(error.value).startswith(f"{tmp_path}/run.yaml: {words}")
+
+
+def test_a_number_beyond_all_floats_is_out_of_range(tmp_path):
+    (tmp_path / "run.yaml").write_text("settings: {lr: 1" + 400 * "0" + "}")
+    result = train("mlp", "--config", tmp_path / "run.yaml")
+    assert result.exit_code == 1 and "recipe field lr is" in " ".join(result.stderr.split())
+
+
+def test_no_export_is_offered_where_none_is(tmp_path):
+    arguments = ("mlp", "--epochs", 1, "--out", tmp_path / "run")
+    assert "next: shiftforge export" not in train(*arguments, "--method", "uniform", "--bits", 8).output
+    assert "next: shiftforge export" in train(*arguments, "--overwrite").output

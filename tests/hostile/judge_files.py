@@ -13,7 +13,7 @@ from bitstreams.boards import BOARDS
 from hw.graph import Network, NetworkError, load
 from hw.graph.file import to_bytes
 from hw.systolic.compiler import CompileError, compile_network
-from hw.systolic.shape import choose_config
+from hw.systolic.search import choose_config
 from tests.hostile.guard import Crash, seconds, strict
 from tests.hostile.large_networks import large_network
 from tests.hostile.network_files import mutate

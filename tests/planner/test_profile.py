@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
-from hw.graph import load
+from hw.graph import MaxPool, Padding, load
 from planner.profile import profile
 from s3train.data import load_digits
 
@@ -61,6 +61,21 @@ def test_what_is_wrong_is_warned_of_and_nothing_else():
     assert "2 of its 8 bits are never used: an exponent of 2 more" in quiet
     (loud,) = warnings(changed(rescale=replace(r, s=r.s - 3)))
     assert "of its numbers are at the end of the range: an exponent less" in loud
+
+
+def test_the_range_of_a_pool_is_its_operands():
+    first = DIGITS.nodes[0]
+    pool = MaxPool("pool", first.output, "pooled", (2, 2), (2, 2), Padding())
+    source = DIGITS.tensors[first.output]
+    pooled = replace(source, name="pooled", height=source.height // 2, width=source.width // 2)
+    weight = np.zeros((10, *pooled.shape), np.int64)
+    last = replace(DIGITS.logits, input="pooled", weight=weight)
+    for s in (-3, 2):
+        loud = replace(first, rescale=replace(first.rescale, s=first.rescale.s + s))
+        tensors = {t.name: t for t in (DIGITS.tensors[DIGITS.input], source, pooled)}
+        network = replace(DIGITS, tensors=tensors, nodes=(loud, pool, last))
+        assert any("an exponent" in text for text in warnings(network))
+        assert not any("an exponent" in text for text in warnings(network, "pooled"))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from bitstreams.boards import BOARDS
 from hw.graph import load
 from hw.systolic.compiler import compile_network
-from hw.systolic.shape import choose_config
+from hw.systolic.search import choose_config
 from sim.amaranth_simulation import run_amaranth
 from sim.board_simulation import _by_image, _writes
 from sim.compare import compare

@@ -164,12 +164,12 @@ def test_verify_reports_and_fails_with_the_first_difference(tmp_path, monkeypatc
     stored[network.logits.name][2, 1] += 1
     save_reference(Reference(images, np.zeros(3, np.int64), stored), tmp_path / "build" / "reference.npz")
     result = CliRunner().invoke(app, [*arguments[:-1], "numpy"])
-    assert result.exit_code == 1 and f"level numpy: image 2, {network.logits.name} at (1,)" in result.stderr
+    assert result.exit_code == 1 and f"error: level numpy: image 2, {network.logits.name} at (1,)" in result.stderr
     assert "level 'spice' is unknown" in CliRunner().invoke(app, [*arguments[:-1], "spice"]).stderr
     # A level that was asked for and cannot be run is a failure.
     (tmp_path / "build" / "reference.npz").unlink()
     result = CliRunner().invoke(app, [*arguments[:-1], "numpy"])
-    assert result.exit_code == 1 and "level numpy was not run" in result.stderr
+    assert result.exit_code == 1 and "error: level numpy was not run" in result.stderr
 
 
 # A table of one product's bit, which an inference reads: its contents, and what is between them and its name.

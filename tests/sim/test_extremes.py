@@ -8,7 +8,7 @@ import pytest
 from bitstreams.boards import BOARDS
 from hw.graph import load
 from hw.systolic.compiler import compile_network
-from hw.systolic.shape import choose_config
+from hw.systolic.search import choose_config
 from sim.extremes import measure_extremes, predicted_ends, run_extremes
 
 

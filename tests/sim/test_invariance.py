@@ -9,7 +9,7 @@ from hw.devices import UP5K
 from hw.graph import Polyphase, load
 from hw.systolic.build import generate
 from hw.systolic.compiler import compile_network
-from hw.systolic.shape import choose_config
+from hw.systolic.search import choose_config
 from hw.systolic.verilog import emit_verilog
 from s3train.data import load_digits
 from sim.compare import compare

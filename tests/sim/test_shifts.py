@@ -4,7 +4,7 @@ import pytest
 
 from hw.devices import ECP5_85, UP5K
 from hw.systolic.compiler import CompileError, compile_network
-from hw.systolic.shape import choose_config
+from hw.systolic.search import choose_config
 from hw.systolic.verilog import emit_verilog
 from sim.compare import compare
 from sim.runner import compile_simulation, run_programs

@@ -19,7 +19,7 @@ from host.errors import HostError
 from hw.devices import ECP5_85, UP5K
 from hw.graph import digest, load
 from hw.systolic.compiler import compile_network
-from hw.systolic.shape import choose_config
+from hw.systolic.search import choose_config
 from s3train.data import load_digits
 from sim.simulated_board import SimulatorError, compile_board, half_clocks, running_board, simulated
 

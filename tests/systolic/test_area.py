@@ -20,7 +20,7 @@ from hw.memory.main_memory import NO_COLLISION
 from hw.systolic.area import UNCERTAINTY, count_parts, estimate_area, small_rams
 from hw.systolic.compiler import CompileError
 from hw.systolic.config import EngineConfig
-from hw.systolic.shape import choose_config
+from hw.systolic.search import choose_config
 
 DIGITS = "examples/digits.s3net"
 MLP = "examples/digits-mlp.s3net"

@@ -9,7 +9,7 @@ from hw.devices import ECP5_85, UP5K
 from hw.graph import load
 from hw.systolic.compiler import compile_network
 from hw.systolic.program import ResidualMode
-from hw.systolic.shape import choose_config
+from hw.systolic.search import choose_config
 
 
 def compiled_for(example, device, **changes):

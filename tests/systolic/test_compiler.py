@@ -8,7 +8,8 @@ from hw.graph import Alphabet, Concatenation, Convolution, Logits, MaxPool, Netw
 from hw.systolic.compiler import CompileError, compile_network
 from hw.systolic.compiler.layout import MapLayout
 from hw.systolic.config import EngineConfig, MemoryKind
-from hw.systolic.shape import choose_config, fit_memory
+from hw.systolic.search import choose_config
+from hw.systolic.shape import fit_memory
 from s3train import TensorFormat, convert, export
 from s3train.models import build_model
 from tests.strategies import random_network

@@ -23,8 +23,7 @@ from hw.graph import (
 from hw.systolic import shape
 from hw.systolic.compiler import CompileError, compile_network
 from hw.systolic.compiler.fold_shifts import fold_shifts
-from hw.systolic.search import search
-from hw.systolic.shape import choose_config
+from hw.systolic.search import choose_config, search
 from tests.strategies import random_images, random_network
 from tests.systolic.plan_interpreter import check_plan
 from tests.systolic.support import make_config

@@ -7,7 +7,7 @@ from hw.devices import ECP5_85, UP5K
 from hw.graph import Add, Alphabet, Concatenation, Convolution, Logits, Network, Padding, Rescale, Tensor
 from hw.systolic.compiler import compile_network
 from hw.systolic.compiler.plan import CompileError
-from hw.systolic.shape import choose_config
+from hw.systolic.search import choose_config
 
 
 def network(*layers):

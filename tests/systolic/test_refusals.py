@@ -20,8 +20,8 @@ from hw.systolic.compiler.plan import CapacityError
 from hw.systolic.config import EngineConfig
 from hw.systolic.cycles import predicted_clocks
 from hw.systolic.processing_element import CellPair
-from hw.systolic.search import search
-from hw.systolic.shape import base_config, choose_config, smallest_alphabet
+from hw.systolic.search import choose_config, search
+from hw.systolic.shape import base_config, smallest_alphabet
 from hw.systolic.verilog import emit_verilog
 from tests.strategies import random_images, random_network
 from tests.systolic.support import make_config

@@ -3,11 +3,15 @@ from dataclasses import replace
 
 import pytest
 
-from hw.devices import ECP5_25, ECP5_85, HX8K, UP5K
-from hw.graph import load
+from bitstreams.boards import BOARDS
+from hw.devices import ECP5_25, ECP5_85, HX8K, UP5K, Family
+from hw.graph import Alphabet, load
+from hw.systolic.area import estimate_area
 from hw.systolic.compiler import CompileError, compile_network
-from hw.systolic.search import FULL, most_full, search
-from hw.systolic.shape import choose_config
+from hw.systolic.search import FULL, choose_config, most_full, search
+from hw.systolic.shape import base_config, fit_memory, fit_widths
+from planner.network_check import check_network
+from planner.verdict import Answer
 
 DIGITS = "examples/digits.s3net"
 MLP = "examples/digits-mlp.s3net"
@@ -73,3 +77,19 @@ def test_an_engine_is_close_up_to_what_predictions_may_be_off():
         assert [c.close for c in search([network], device, **pins)] == [close]
     with pytest.raises(CompileError, match=r"takes about [\d,]+ of [\d,]+ lookup tables"):
         search([network], replace(UP5K, luts=round(found.area.luts / most_full(UP5K.family)) - 1), **pins)
+
+
+def test_the_small_engine_gives_way_to_one_that_fits():
+    digits = load(DIGITS)
+    wide = [
+        replace(n, weight=16 * n.weight, alphabet=Alphabet.s3(4)) for n in digits.nodes[:-1] if hasattr(n, "weight")
+    ]
+    names = {n.name: n for n in wide}
+    network = replace(digits, nodes=tuple(names.get(n.name, n) for n in digits.nodes))
+    for halves in (2, 4):
+        small = replace(base_config([network], UP5K), columns_per_requantizer=halves)
+        small = fit_memory([network], fit_widths([network], small), UP5K)
+        assert (small.rows, small.cols) == (8, 8) and not estimate_area(small, UP5K).fits(UP5K, 1.0)
+    chosen = choose_config([network], UP5K)
+    assert chosen == search([network], UP5K)[0].config and estimate_area(chosen, UP5K).fits(UP5K, FULL[Family.ICE40])
+    assert check_network(network, BOARDS["icebreaker"]).answer is Answer.YES

@@ -21,7 +21,7 @@ from hw.graph import (
 )
 from hw.systolic.compiler import CompileError, compile_network
 from hw.systolic.compiler.fold_shifts import fold_shifts, views
-from hw.systolic.shape import choose_config
+from hw.systolic.search import choose_config
 from tests.strategies import random_images, random_network
 
 ALPHABET = Alphabet.s3(3)

@@ -27,8 +27,7 @@ from hw.graph import (
 from hw.systolic.compiler import CompileError, compile_network
 from hw.systolic.compiler.fold_shifts import fold_shifts, views
 from hw.systolic.compiler.layout import PhaseLayout
-from hw.systolic.search import search
-from hw.systolic.shape import choose_config
+from hw.systolic.search import choose_config, search
 from planner.network_check import INSTEAD
 from tests.strategies import random_images
 from tests.systolic.plan_interpreter import check_plan

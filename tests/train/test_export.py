@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from hw.devices import ECP5_85
 from hw.graph import load, save
 from hw.systolic.compiler import compile_network
-from hw.systolic.shape import choose_config
+from hw.systolic.search import choose_config
 from s3train import TensorFormat, convert, export
 from s3train.data import load_digits
 from s3train.formats import UnsupportedModelError

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from s3train.lightning_module import TrainingModule
 from s3train.recipe import choose_recipe
 from s3train.run_config import RunConfig, first_difference, run_name
-from s3train.runs import OtherRunError
+from s3train.runs import OtherRunError, read_config
 from s3train.train import retrain, train
 
 CONFIG = RunConfig("mlp", "digits", "s3", 3, 8, True, 0, "../twin", None, choose_recipe("digits", epochs=1))
@@ -119,3 +119,23 @@ def test_the_usual_name_tells_runs_apart():
     names = {run_name(*usual[:i], other, *usual[i + 1 :]) for i, other in enumerate(others)}
     assert len(names | {run_name(*usual)}) == 9
     assert run_name("mlp", "digits", "float", 3, 8, 0, 60) == run_name("mlp", "digits", "float", 32, 32, 0, 60)
+
+
+def test_a_refused_run_is_in_nobodys_way_and_a_lost_network_is_made_again(tmp_path):
+    options = {"out": tmp_path / "run", "data_folder": tmp_path, "progress": False}
+    with pytest.raises(ValueError, match="1438 training images are fewer than a batch of 5000"):
+        train("mlp", "digits", recipe=choose_recipe("digits", epochs=1, batch=5000), **options)
+    first = train("mlp", "digits", epochs=1, **options)
+    state = load_file(tmp_path / "run" / "model.safetensors")
+    (tmp_path / "run" / "model.safetensors").unlink()
+    assert train("mlp", "digits", epochs=1, **options).accuracy == first.accuracy
+    again = load_file(tmp_path / "run" / "model.safetensors")
+    assert again.keys() == state.keys() and all(torch.equal(again[name], state[name]) for name in state)
+
+
+def test_a_start_is_the_start_of_tied_latents(tmp_path):
+    options = {"data_folder": tmp_path, "epochs": 1, "progress": False}
+    train("mlp", "digits", out=tmp_path / "twin", method="float", **options)
+    train("mlp", "digits", out=tmp_path / "run", start=tmp_path / "twin", **options)
+    recipe = read_config(tmp_path / "run").recipe
+    assert recipe == choose_recipe("digits", epochs=1, from_twin=True) and recipe.tied

@@ -9,7 +9,8 @@ from hw.devices import ECP5_85, UP5K
 from hw.graph import AddressShift as AddressShiftNode
 from hw.graph import ChannelShift as ChannelShiftNode
 from hw.systolic.compiler import CompileError, compile_network
-from hw.systolic.shape import base_config, choose_config, fit_memory, fit_widths
+from hw.systolic.search import choose_config
+from hw.systolic.shape import base_config, fit_memory, fit_widths
 from s3train import TensorFormat
 from s3train.layers import AddressShift, ChannelShift, ShortcutShift
 from s3train.layers.shift_primitives import EIGHT_DIRECTIONS
