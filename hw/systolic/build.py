@@ -114,7 +114,8 @@ def generate(
     program = "".join(f"{word:0{digits}x}\n" for word in compiled.words)
     out.mkdir(parents=True, exist_ok=True)
     (out / "build.json").unlink(missing_ok=True)
-    if not (_holds(out / "engine.v", verilog) and _holds(out / "program.hex", program)):
+    earlier = {name: text for name, text in (("engine.v", verilog), ("program.hex", program)) if (out / name).exists()}
+    if not all((out / name).read_bytes() == text.encode() for name, text in earlier.items()):
         _remove_results(out)
     save(network, out / "network.s3net")
     write_whole(out / "engine.v", verilog)
@@ -128,12 +129,8 @@ def generate(
     return Build(out, board, compiled, verilog)
 
 
-def _holds(path: Path, text: str) -> bool:
-    return path.exists() and path.read_bytes() == text.encode()
-
-
 def _remove_results(folder: Path) -> None:
-    """Remove what later verbs found out about the engine and the program that were there."""
+    """Remove what later verbs found out about the engine and the program that were there; nothing else is theirs."""
     for place, patterns in ((folder, RESULTS), (folder / "board", BITSTREAMS)):
         for pattern in patterns:
             for file in place.glob(pattern):

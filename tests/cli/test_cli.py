@@ -1,11 +1,13 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from bitstreams.boards import BOARDS
 from cli.main import app
 from hw.graph import load, save
 from hw.systolic.build import open_build
@@ -137,6 +139,16 @@ def test_an_engine_that_may_not_fit_is_made_where_it_is_pinned_with_a_warning(tm
     words = " ".join(result.output.split())
     assert re.search(r"warning: about 5,\d+ of 5,280 lookup tables are more than the 5,121 \(97%\)", words), words
     assert json.loads((tmp_path / "build" / "build.json").read_text())["predicted_cycles"] == 150519
+
+
+def test_an_engine_that_fits_nowhere_is_made_with_a_warning(digits, tmp_path, monkeypatch):
+    board = BOARDS["icebreaker"]
+    monkeypatch.setitem(BOARDS, "icebreaker", replace(board, device=replace(board.device, luts=2000)))
+    result = run("generate", digits, "--out", tmp_path / "build")
+    said = " ".join(result.output.split())
+    assert result.exit_code == 0 and re.search(r"no engine .* of 2,000 lookup tables and can be simulated only", said)
+    monkeypatch.undo()
+    assert "warning" not in run("generate", digits, "--out", tmp_path / "build").output
 
 
 def test_one_engine_is_generated_for_two_networks(digits, tmp_path):

@@ -90,6 +90,13 @@ def test_results_of_another_engine_or_network_do_not_stay(built):
     assert results() == []
 
 
+def test_a_folder_that_was_no_build_keeps_its_files(built, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "report.html").write_text("mine")
+    generate(NETWORK, "hx8k_evn", HX8K, tmp_path / "mine")
+    assert (tmp_path / "mine" / "report.html").read_text() == "mine"
+
+
 def test_a_file_is_no_place_for_a_build(tmp_path):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(BuildError, match="file: is a file, a build is a folder"):

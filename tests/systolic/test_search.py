@@ -93,3 +93,11 @@ def test_the_small_engine_gives_way_to_one_that_fits():
     chosen = choose_config([network], UP5K)
     assert chosen == search([network], UP5K)[0].config and estimate_area(chosen, UP5K).fits(UP5K, FULL[Family.ICE40])
     assert check_network(network, BOARDS["icebreaker"]).answer is Answer.YES
+
+
+def test_where_nothing_fits_the_small_engine_is_for_a_simulation_and_too_little_block_ram_is_an_error(tmp_path):
+    digits = load(DIGITS)
+    tiny = replace(UP5K, luts=2000)
+    assert choose_config([digits], tiny) == choose_config([digits], UP5K)
+    with pytest.raises(CompileError, match=r"no engine for small_resnet-digits fits .* of 10 block RAMs"):
+        choose_config([digits], replace(UP5K, block_rams=10))
