@@ -25,6 +25,7 @@ from s3train.data import ImageData, load_data
 from s3train.data.batches import training_loader
 from s3train.evaluation import accuracy
 from s3train.lightning_module import TrainingModule
+from s3train.logits_scale import LEAST, logits_scale
 from s3train.recipe import choose_recipe
 from s3train.reparam import weight_methods
 from s3train.runs import RunConfig, build
@@ -54,13 +55,15 @@ def one_run(method: str, factor: float, steps: int, data: ImageData) -> dict[str
     lightning.seed_everything(0, verbose=False)
     bits = 32 if method == "float" else 3
     model = build(RunConfig("resnet8", "cifar10", method, bits, 32, True, 0, None, None, recipe), data)
-    module = TrainingModule(model, recipe, data.classes)
     with torch.no_grad():
         for _, _, _, parameters in weight_methods(model):
             parameters.mul_(factor)
         if method == "float":
             for parameter in (p for p in model.parameters() if p.ndim > 1):
                 parameter.mul_(factor)
+    loader = training_loader(data, recipe.batch, 0)
+    scale = LEAST if method == "float" else logits_scale(model, None, lambda: next(iter(loader))[0])
+    module = TrainingModule(model, recipe, data.classes, logits_scale=scale)
     # A float network has no signs of its own to watch.
     flips = Flips()
     callbacks: list[lightning.Callback] = [] if method == "float" else [flips]
@@ -68,7 +71,7 @@ def one_run(method: str, factor: float, steps: int, data: ImageData) -> dict[str
         max_steps=steps, max_epochs=-1, accelerator="cpu", precision="bf16-mixed", callbacks=callbacks, logger=False,
         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False, limit_val_batches=0,
     )  # fmt: skip
-    trainer.fit(module, training_loader(data, recipe.batch, 0))
+    trainer.fit(module, loader)
     return {"method": method, "factor": factor, "accuracy": accuracy(model, data), "flips": flips.shares}
 
 

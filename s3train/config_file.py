@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from s3train.field_types import has_type
 from s3train.recipe import Recipe
 
 _RUN: dict[str, type] = {
@@ -75,10 +76,12 @@ def _checked(path: Path, prefix: str, found: dict[Any, Any], known: dict[str, ty
             field = f"{prefix}{reprlib.repr(name)}"
             raise ConfigError(f"{path}: field {field} is unknown, supported are {', '.join(known)}")
         wanted = known[name]
-        if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+        if not has_type(value, wanted):
+            raise ConfigError(f"{path}: field {prefix}{name} is {reprlib.repr(value)}, wanted is {wanted.__name__}")
+        if value == "":
+            raise ConfigError(f"{path}: field {prefix}{name} is empty; leave it out for its usual value")
+        if wanted is float:
             # What is larger is out of every range.
             value = float(min(max(value, -(10**300)), 10**300))
-        if isinstance(value, bool) != (wanted is bool) or not isinstance(value, wanted):
-            raise ConfigError(f"{path}: field {prefix}{name} is {reprlib.repr(value)}, wanted is {wanted.__name__}")
         checked[name] = value
     return checked

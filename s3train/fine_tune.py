@@ -10,7 +10,8 @@ import lightning
 from torch import nn
 from torch.utils.data import DataLoader
 
-from s3train.lightning_module import LOGITS_SCALE, TrainingModule, logits_scale
+from s3train.lightning_module import TrainingModule
+from s3train.logits_scale import logits_scale
 from s3train.recipe import Recipe, choose_recipe
 
 
@@ -55,8 +56,9 @@ def fine_tune(
     if recipe is None:
         settings = {"from_twin": True, "distillation": 0.9} if teacher is not None else {"from_twin": True}
         recipe = choose_recipe("", "s3", epochs=epochs, **settings)
+    scale = logits_scale(model, teacher, lambda: next(iter(batches))[0])
+    # After the look at a batch, which draws an order of its own.
     lightning.seed_everything(seed, verbose=False)
-    scale = logits_scale(model, teacher) if teacher is not None else LOGITS_SCALE
     module = TrainingModule(model.train(), recipe, classes, None if teacher is None else teacher.eval(), scale)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     trainer = lightning.Trainer(

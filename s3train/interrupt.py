@@ -12,6 +12,8 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback
 
+_PARTS = {"state_dict", "optimizer_states", "lr_schedulers", "callbacks", "loops", "epoch", "global_step"}
+"""What Lightning goes on from."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -86,6 +88,9 @@ def finished_steps(checkpoint: Path) -> int:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        missing = _PARTS - content.keys()
+        if missing:
+            raise KeyError(min(missing))
         return int(content["loops"]["fit_loop"]["epoch_loop.batch_progress"]["current"]["ready"])
     except Exception as error:
         raise ValueError(f"{checkpoint}: damaged or not a checkpoint; delete it to start again") from error

@@ -15,14 +15,12 @@ from torchmetrics.classification import MulticlassAccuracy
 from s3train.distillation import Distillation
 from s3train.integer import predictions
 from s3train.layers import ActivationQuantizer, ShiftBlock
+from s3train.logits_scale import LEAST
 from s3train.not_finite import output_not_finite, stored_not_finite
 from s3train.processes import take_buffers_of_first
 from s3train.recipe import Recipe
 from s3train.reparam import DeepShiftPS, dense_weight_regularizer, power_decay, weight_methods
 from s3train.watch import Watch
-
-LOGITS_SCALE = 20.0
-"""How much larger than a float network's the logits of integer weights are taken to be where nothing says it."""
 
 
 class TrainingModule(lightning.LightningModule):
@@ -50,7 +48,7 @@ class TrainingModule(lightning.LightningModule):
         recipe: Recipe,
         classes: int,
         teacher: nn.Module | None = None,
-        logits_scale: float = LOGITS_SCALE,
+        logits_scale: float = LEAST,
         twin: nn.Module | None = None,
     ) -> None:
         super().__init__()
@@ -174,19 +172,6 @@ class TrainingModule(lightning.LightningModule):
         steps = int(self.trainer.estimated_stepping_batches)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, Cycle(steps, recipe.rise))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-def logits_scale(network: nn.Module, twin: nn.Module) -> float:
-    """Return how much larger the logits are with the method's weights than with the twin's.
-
-    A network that was not made of the twin's weights, as one with another last layer, has :data:`LOGITS_SCALE`.
-    """
-    last = [m for m in network.modules() if isinstance(m, nn.Linear)][-1].weight.detach()
-    wanted = [m for m in twin.modules() if isinstance(m, nn.Linear)][-1].weight.detach()
-    if last.shape != wanted.shape:
-        return LOGITS_SCALE
-    along = (last * wanted).sum()
-    return float(last.square().sum() / along) if along > 0.5 * last.norm() * wanted.norm() else LOGITS_SCALE
 
 
 def _channels_last(images: Tensor) -> Tensor:

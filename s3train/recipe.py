@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
+from s3train.field_types import check_fields
+
 RANGES: dict[str, tuple[float, float]] = {
     "epochs": (1, 1_000_000),
     "batch": (1, 1_000_000),
@@ -97,9 +99,10 @@ class Recipe:
     precision: str = "32-true"
 
     def __post_init__(self) -> None:
+        check_fields(self, "recipe field")
         for name, (low, high) in RANGES.items():
             value = getattr(self, name)
-            if not (isinstance(value, int | float) and low <= value <= high):
+            if not low <= value <= high:
                 raise ValueError(f"recipe field {name} is {value!r:.40}, supported are {low:g} to {high:g}")
         for name, names in _NAMES.items():
             value = getattr(self, name)

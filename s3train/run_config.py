@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from s3train.field_types import check_fields
 from s3train.recipe import Recipe
 
 
@@ -45,6 +46,9 @@ class RunConfig:
     teacher: str | None
     start: str | None
     recipe: Recipe
+
+    def __post_init__(self) -> None:
+        check_fields(self, "field")
 
     @property
     def integer(self) -> bool:

@@ -14,13 +14,17 @@ from rich.console import Console
 from torch import nn
 
 from s3train.data import DATASETS, ImageData, load_data
+from s3train.data.batches import Batches
 from s3train.evaluation import accuracy, integer_evaluation
+from s3train.field_types import has_type
 from s3train.fit import fit
 from s3train.formats import UnsupportedModelError
-from s3train.lightning_module import LOGITS_SCALE, TrainingModule, logits_scale
+from s3train.lightning_module import TrainingModule
+from s3train.logits_scale import LEAST, logits_scale
 from s3train.models import CLASSIFIERS, MODELS
 from s3train.processes import process_share
 from s3train.recipe import Recipe, choose_recipe
+from s3train.reparam import METHODS, make_method
 from s3train.run_config import RunConfig, run_name
 from s3train.runs import (
     OtherRunError,
@@ -40,16 +44,16 @@ def train(
     model: str,
     data: str,
     *,
-    out: Path,
-    data_folder: Path,
+    out: str | Path,
+    data_folder: str | Path,
     method: str = "s3",
     bits: int = 3,
     activation_bits: int = 8,
     first_last: bool = True,
     epochs: int | None = None,
     seed: int = 0,
-    teacher: Path | None = None,
-    start: Path | None = None,
+    teacher: str | Path | None = None,
+    start: str | Path | None = None,
     progress: bool = True,
     recipe: Recipe | None = None,
     overwrite: bool = False,
@@ -61,10 +65,10 @@ def train(
     model, data, method, bits, activation_bits, first_last, seed, teacher, start
         See :class:`s3train.run_config.RunConfig`. Where the recipe wants a teacher or a start and there is none, it is
         the float twin (same model, data, length and seed), which is trained first, in a folder beside ``out``.
-    out : Path
+    out : str or Path
         Folder of the run: ``config.json``, ``versions.json``, ``model.safetensors``, ``result.json``, logs (CSV and
         TensorBoard), the last checkpoint.
-    data_folder : Path
+    data_folder : str or Path
         Where data sets are.
     epochs : int or None
         Length of the run instead of the recipe's.
@@ -82,10 +86,12 @@ def train(
         ``out`` holds a run with other settings, the folder of the teacher or start is no finished run, or another
         process trains in ``out``.
     """
+    out, data_folder = Path(out), Path(data_folder)
+    teacher, start = (None if folder is None else Path(folder) for folder in (teacher, start))
     recipe = recipe or choose_recipe(data, method, from_twin=True if start is not None else None)
     if epochs is not None:
         recipe = replace(recipe, epochs=epochs)
-    _check(model, data, activation_bits, seed)
+    _check(model, data, method, bits, activation_bits, seed)
     if method == "float":
         bits = activation_bits = 32
     twin_folder = out.parent / run_name(model, data, "float", 32, 32, seed, recipe.epochs)
@@ -144,13 +150,21 @@ def retrain(model: str, data: str, **options: Any) -> TrainResult:
         return train(model, data, **{**options, "overwrite": True})
 
 
-def _check(model: str, data: str, activation_bits: int, seed: int) -> None:
+def _check(model: str, data: str, method: str, bits: int, activation_bits: int, seed: int) -> None:
     """Raise ``ValueError`` for what no training has."""
     if model in MODELS and model not in CLASSIFIERS:
         raise ValueError(
             f"model {model} gives its input back, it cannot learn the classes of {data}; every data set "
             f"({', '.join(DATASETS)}) trains the classifiers that take its images: {', '.join(CLASSIFIERS)}"
         )
+    for name, number in (("bits", bits), ("activation_bits", activation_bits), ("seed", seed)):
+        if not has_type(number, int):
+            raise ValueError(f"{name} is {number!r}, wanted is int")
+    if method not in ("float", *METHODS):
+        raise ValueError(f"weight method {method!r} is unknown, supported are float, {', '.join(METHODS)}")
+    if method != "float":
+        # Under the name that was asked for, whatever the recipe makes of it.
+        make_method(method, bits)
     if activation_bits != 32 and not 2 <= activation_bits <= 8:
         raise ValueError(f"activations have 2 to 8 bits, or 32 for float ones, got {activation_bits}")
     if not 0 <= seed < 1 << 24:
@@ -176,7 +190,8 @@ def _train(
     """Train a network, go on where its folder has a checkpoint, and keep the result there."""
     # One thread: small layers gain nothing from more, and a seed's network does not depend on how many cores there are.
     torch.set_num_threads(1)
-    scale = logits_scale(network, twin) if twin is not None and config.method != "float" else LOGITS_SCALE
+    batches = Batches(images, config.recipe.batch, config.seed)
+    scale = LEAST if config.method == "float" else logits_scale(network, twin, lambda: batches[0, 0][0])
     module = TrainingModule(network, config.recipe, images.classes, guide, scale, twin)
     seconds, trainer = fit(module, config, images, out, fresh=fresh, progress=progress)
     first = process_share()[0] == 0

@@ -59,6 +59,8 @@ class Batches(Dataset[tuple[Tensor, Tensor]]):
     def __init__(self, data: ImageData, batch: int, seed: int = 0, rank: int = 0, world: int = 1) -> None:
         if batch % world:
             raise ValueError(f"a batch of {batch} images cannot be shared evenly by {world} processes")
+        if data.train_count < batch:
+            raise ValueError(f"{data.train_count} training images are fewer than a batch of {batch}")
         self.data = data
         self.batch = batch
         self.seed = seed
@@ -117,8 +119,6 @@ class Steps(Sampler[tuple[int, int]]):
 def training_loader(data: ImageData, batch: int, seed: int, rank: int = 0, world: int = 1, done: int = 0) -> Loader:
     """Return the loader of training batches; the first epoch begins at step ``done``."""
     batches = Batches(data, batch, seed, rank, world)
-    if not len(batches):
-        raise ValueError(f"{data.train_count} training images are fewer than a batch of {batch}")
     return Loader(
         Said(batches),
         batch_size=None,

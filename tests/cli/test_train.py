@@ -94,7 +94,7 @@ def test_an_overwriting_run_that_is_interrupted_says_how_to_go_on(tmp_path, monk
     ("arguments", "words"),
     [
         (["vgg"], ["model 'vgg' is unknown", "resnet8"]),
-        (["mlp", "--method", "ternary"], ["weight method 'ternary' is unknown", "denseshift"]),
+        (["mlp", "--method", "ternary"], ["weight method 'ternary' is unknown, supported are float, s3", "denseshift"]),
         (["mlp", "--method", "uniform", "--bits", "5"], ["uniform has 4 or 8 bits, got 5"]),
         (["mlp", "--bits", "9"], ["s3 has 2 to 5 bits, got 9"]),
         (["mlp", "--activation-bits", "9"], ["2 to 8 bits, or 32", "got 9"]),
@@ -106,7 +106,7 @@ def test_an_overwriting_run_that_is_interrupted_says_how_to_go_on(tmp_path, monk
         (["mlp", "--resume"], ["no interrupted run here"]),
         (["mlp", "--teacher", "nowhere"], ["nowhere: no finished run here"]),
         (["autoencoder"], ["autoencoder gives its input back", "classes of digits", "mlp, small_resnet, resnet8"]),
-        (["resnet8", "--data", "cifar10", "--bits", "9"], ["s3_tied has 2 to 5 bits, got 9"]),
+        (["resnet8", "--data", "cifar10", "--bits", "9"], ["error: s3 has 2 to 5 bits, got 9"]),
         (["resnet8", "--data", "cifar10", "--teacher", "nowhere"], ["nowhere: no finished run here"]),
         (["lenet5"], ["28x28 or 32x32", "8x8"]),
         ([], ["say which model"]),
@@ -142,6 +142,7 @@ def test_a_teacher_is_a_float_run_on_images_of_the_same_form(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        ("model: mlp\nout: ''", "field out is empty; leave it out for its usual value"),
         ("sedd: 3", "field 'sedd' is unknown, supported are model"),
         ("seed: three", "field seed is 'three', wanted is int"),
         ("seed: true", "field seed is True, wanted is int"),

@@ -6,7 +6,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from s3train import TensorFormat, convert, fine_tune, run_integer
 from s3train.data import load_digits
-from s3train.lightning_module import LOGITS_SCALE, logits_scale
+from s3train.logits_scale import LEAST, logits_scale
 
 IMAGE = TensorFormat(5, 0, 4)
 DIGITS = load_digits()
@@ -57,15 +57,21 @@ def test_a_list_of_batches_is_the_same_as_a_loader_of_them():
     assert not torch.equal(trained[0], numbers(convert(float_model(), image=IMAGE, from_weights=True)))
 
 
-def test_the_logits_scale_of_a_network_that_is_not_made_of_the_teacher_is_the_usual_one():
+def test_the_logits_scale_of_a_network_that_is_not_made_of_the_teacher_is_measured():
+    def batch():
+        return TRAIN[0][:128]
+
+    def unwanted():
+        raise AssertionError
+
     teacher = float_model()
-    assert 3 < logits_scale(convert(teacher, image=IMAGE, from_weights=True), teacher) < 300
+    assert 3 < logits_scale(convert(teacher, image=IMAGE, from_weights=True), teacher, unwanted) < 300
     teacher = float_model()
     stranger = convert(float_model(), image=IMAGE)
     wider = nn.Sequential(nn.Conv2d(1, 16, 3), nn.Flatten(), nn.Linear(576, 10))
-    opposite = nn.Sequential(nn.Linear(72, 10))
-    opposite[0].weight.data = -teacher[-1].weight.data
+    opposite = float_model()
+    opposite[-1].weight.data = -teacher[-1].weight.data
     for network, other in ((stranger, teacher), (stranger, wider), (opposite, teacher)):
-        assert logits_scale(network, other) == LOGITS_SCALE
+        assert logits_scale(network, other, batch) == max(LEAST, 1.5 * float(network.train()(batch()).std()))
     batches = [(TRAIN[0][i : i + 64], TRAIN[1][i : i + 64]) for i in range(0, 640, 64)]
     fine_tune(stranger, batches, classes=10, epochs=1, teacher=wider, progress=False)

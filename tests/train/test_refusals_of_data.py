@@ -12,6 +12,7 @@ from s3train.recipe import Recipe, choose_recipe
 from s3train.reparam import S3, DenseShift
 from s3train.run_config import RunConfig
 from s3train.runs import build
+from s3train.train import train
 
 CORRUPTED = gzip.compress(b"IDX", mtime=0)[:10] + b"\xff" * 20
 
@@ -31,7 +32,7 @@ def test_a_spread_without_a_meaning_is_refused(method, message, std):
     [
         ({"optimizer": "adam"}, "^recipe field optimizer is 'adam', supported are sgd, radam$"),
         ({"precision": "8"}, "^recipe field precision is '8', supported are 32-true, bf16-mixed, 16-mixed$"),
-        ({"precision": None}, "^recipe field precision is None, supported are 32-true"),
+        ({"precision": None}, "^recipe field precision is None, wanted is str$"),
     ],
 )
 def test_a_name_that_no_recipe_knows_is_refused(fields, message):
@@ -39,11 +40,52 @@ def test_a_name_that_no_recipe_knows_is_refused(fields, message):
         Recipe(1, 16, **fields)
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0, "x", None])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0])
 @pytest.mark.parametrize("field", ["features", "latent_std"])
 def test_a_number_beyond_its_range_is_refused(field, value):
     with pytest.raises(ValueError, match=f"^recipe field {field} is {value!r}, supported are 0 to 1e\\+30$"):
         Recipe(1, 16, **{field: value})
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "wanted"),
+    [
+        ("features", "x", "float"),
+        ("latent_std", None, "float"),
+        ("lr", True, "float"),
+        ("epochs", 1.5, "int"),
+        ("batch", "8", "int"),
+        ("tied", "no", "bool"),
+        ("root", 1, "bool"),
+    ],
+)
+def test_a_setting_of_a_wrong_type_is_refused(field, value, wanted):
+    with pytest.raises(ValueError, match=f"^recipe field {field} is {value!r}, wanted is {wanted}$"):
+        Recipe(**{"epochs": 1, "batch": 16, field: value})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"bits": "3"}, "bits is '3', wanted is int"),
+        ({"bits": 3.0}, "bits is 3.0, wanted is int"),
+        ({"activation_bits": 8.0}, "activation_bits is 8.0, wanted is int"),
+        ({"seed": None}, "seed is None, wanted is int"),
+        ({"first_last": "yes"}, "field first_last is 'yes', wanted is bool"),
+        ({"method": "magic"}, "weight method 'magic' is unknown, supported are float, s3, .*, uniform"),
+    ],
+)
+def test_an_argument_of_a_wrong_type_is_refused_before_a_folder_is_made(tmp_path, options, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        train("mlp", "digits", out=tmp_path / "run", data_folder=tmp_path, **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_folders_may_be_strings(tmp_path):
+    options = {"data_folder": str(tmp_path), "epochs": 1, "progress": False}
+    assert train("mlp", "digits", out=str(tmp_path / "float"), method="float", **options).folder == tmp_path / "float"
+    started = train("mlp", "digits", out=str(tmp_path / "run"), start=str(tmp_path / "float"), **options)
+    assert started.folder == tmp_path / "run"
 
 
 @pytest.mark.parametrize(("method", "std"), [("denseshift", 0.001), ("s3", 0.0)])

@@ -18,7 +18,8 @@ from s3train.data.mnist import read_idx
 from s3train.evaluation import accuracy, integer_evaluation
 from s3train.formats import TensorFormat
 from s3train.layers import ShiftBlock, ShiftLogits
-from s3train.lightning_module import TrainingModule, logits_scale
+from s3train.lightning_module import TrainingModule
+from s3train.logits_scale import logits_scale
 from s3train.models import build_model
 from s3train.recipe import choose_recipe
 from s3train.reparam import S3, TiedS3, weight_methods
@@ -131,7 +132,7 @@ def test_a_network_starts_from_everything_its_twin_has(tmp_path, activation_bits
         for _ in range(40):
             network(images.real(images.train_images[:256]))
     assert accuracy(network, images) > accuracy(twin, images) - 0.08
-    scale = logits_scale(network, twin)
+    scale = logits_scale(network, twin, lambda: images.real(images.train_images[:64]))
     real = images.real(images.test_images[:64])
     with torch.no_grad():
         ratio = network.eval()(real).std() / twin.eval()(real).std()
