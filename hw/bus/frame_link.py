@@ -46,7 +46,8 @@ class FrameLink(wiring.Component):
     timeout : int
         Looks for the next byte until a frame is given up; a look takes 9 clocks and more.
     registered : bool
-        Whether a register follows the memories' outputs; an instruction then takes one clock more.
+        Whether a register follows the memories' outputs; an instruction then takes one clock more. With several
+        clusters, which fill a large device, there is one before the microprogram's address too, and another clock.
     prefix : bytes
         The first bytes of the load of a network that is in the engine's memory already; it runs after the reset.
 
@@ -75,6 +76,7 @@ class FrameLink(wiring.Component):
         if len(blob) > 1920:
             raise ValueError(f"the description of a board has at most 1920 bytes, got {len(blob)}")
         self.registered = registered
+        self.spread_out = registered and clusters > 1
         self.words, self.cells, self.labels = link_program(blob, clusters=clusters, timeout=timeout)
         if len(prefix) not in (0, PREFIX_BYTES):
             raise ValueError(f"a load begins with {PREFIX_BYTES} bytes beside the program, got {len(prefix)}")
@@ -109,8 +111,13 @@ class FrameLink(wiring.Component):
         acts, holds, started = Signal(), Signal(), Signal()
         m.d.sync += started.eq(1)
         if self.registered:
-            late = Signal()
-            m.d.comb += fetch.en.eq((acts & ~holds) | ~(started | late | acts))
+            asks, late = Signal(), Signal()
+            m.d.comb += asks.eq((acts & ~holds) | ~(started | late | acts))
+            if self.spread_out:
+                # The conditions come from all over the device, and the memory lies where there is one.
+                m.d.sync += fetch.en.eq(asks)
+            else:
+                m.d.comb += fetch.en.eq(asks)
             m.d.sync += [late.eq(fetch.en), acts.eq(late | (acts & holds)), cell.eq(read.data)]
             with m.If(late):
                 m.d.sync += word.eq(fetch.data)
@@ -225,7 +232,11 @@ class FrameLink(wiring.Component):
         m.d.sync += [looked.eq(looks), returns.eq(looks & (word.source == Condition.RETURN))]
         holds_true = looked & of_four.bit_select(word.source[2:], 1)
         base = word.next | Mux(returns, returns_to[1:] << 1, 0) | holds_true
-        m.d.comb += fetch.addr.eq(Mux(started, base, 0))
+        following = Mux(started, base, 0)
+        if self.spread_out:
+            m.d.sync += fetch.addr.eq(following)
+        else:
+            m.d.comb += fetch.addr.eq(following)
         return m
 
     def _source(self, m: Module, number: Value, cell: Value) -> Signal:

@@ -151,7 +151,8 @@ def test_an_answer_waits_for_logits_that_take_long():
     run(LinkedEngine(config), body)
 
 
-def test_a_frame_has_an_image_for_every_cluster():
+@pytest.mark.parametrize("registered", [False, True])
+def test_a_frame_has_an_image_for_every_cluster(registered):
     network = tiny_network()[0]
     config = replace(tiny_network()[1].config, program_words=256, clusters=2)
     compiled = compile_network(network, config)
@@ -165,7 +166,7 @@ def test_a_frame_has_an_image_for_every_cluster():
         for _ in range(2):
             seen.extend(read_answers(await line.answer(), network.classes, 2))
 
-    run(LinkedEngine(config), body)
+    run(LinkedEngine(config, registered=registered), body, pace=56 if registered else 24)
     assert [answer.logits for answer in seen] == wanted
     assert {answer.cycles for answer in seen} == {compiled.predicted_cycles}
 
