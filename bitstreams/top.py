@@ -12,7 +12,7 @@ from amaranth.lib.wiring import Component
 from bitstreams.board import Board
 from bitstreams.indicators import add_lamps
 from bitstreams.stored import StoredNetwork
-from hw.bus import FlashReader, HostLink, LaneSplitter, SpiDevice, UartReceiver, UartTransmitter
+from hw.bus import FlashReader, HostLink, LaneSplitter, SpiDevice, UartReceiver, UartTransmitter, look_clocks
 from hw.bus.byte_fifo import BLOCKS
 from hw.bus.description import Description
 from hw.bus.uart import half_bits
@@ -24,9 +24,6 @@ Transport = Literal["uart", "spi"]
 
 TIMEOUT_S = 0.4
 """About how long a frame may make no progress; a host's USB bus pauses for some milliseconds."""
-
-LOOK_CLOCKS = {Family.ICE40: 9, Family.ECP5: 14}
-"""Clocks of one of the link's looks for a byte; with a register behind its memories they are more."""
 
 
 class Top(Elaboratable):
@@ -78,7 +75,7 @@ class Top(Elaboratable):
         self.link = HostLink(
             self.description().to_bytes(),
             clusters=config.clusters,
-            timeout=max(256, round(TIMEOUT_S * clock_hz) // LOOK_CLOCKS[board.device.family]),
+            timeout=max(256, round(TIMEOUT_S * clock_hz) // look_clocks(ecp5, config.clusters)),
             depth=board.device.queue_bytes,
             registered=ecp5,
             boot=boot is not None,

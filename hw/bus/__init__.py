@@ -3,7 +3,7 @@
 from hw.bus.accelerators import AxiAccelerator, WishboneAccelerator
 from hw.bus.byte_fifo import ByteFifo
 from hw.bus.flash_reader import FlashReader
-from hw.bus.frame_link import FrameLink
+from hw.bus.frame_link import FrameLink, look_clocks
 from hw.bus.host_link import HostLink
 from hw.bus.lane_splitter import LaneSplitter
 from hw.bus.spi_device import SpiDevice
@@ -20,4 +20,5 @@ __all__ = [
     "UartReceiver",
     "UartTransmitter",
     "WishboneAccelerator",
+    "look_clocks",
 ]

@@ -20,6 +20,16 @@ POLYNOMIAL = 0x1021
 LOGIT = data.StructLayout({"value": signed(32), "last": 1})
 
 
+def stages(registered: bool, clusters: int) -> int:
+    """Return how many registers an instruction passes on its way to the microprogram's memory and back."""
+    return registered + (registered and clusters > 1)
+
+
+def look_clocks(registered: bool, clusters: int) -> int:
+    """Return the clocks of a look for the next byte: five instructions, of which four act for two clocks."""
+    return 9 + 5 * stages(registered, clusters)
+
+
 class FrameLink(wiring.Component):
     """Request frames in, reply frames out; drives the engine's ``run``, ``image``, ``logits`` and ``klass``.
 
@@ -44,7 +54,7 @@ class FrameLink(wiring.Component):
     clusters : int
         Images of an inference, and answers of its reply.
     timeout : int
-        Looks for the next byte until a frame is given up; a look takes 9 clocks and more.
+        Looks for the next byte until a frame is given up; a look takes :func:`look_clocks`, rarely more.
     registered : bool
         Whether a register follows the memories' outputs; an instruction then takes one clock more. With several
         clusters, which fill a large device, there is one before the microprogram's address too, and another clock.
@@ -76,7 +86,7 @@ class FrameLink(wiring.Component):
         if len(blob) > 1920:
             raise ValueError(f"the description of a board has at most 1920 bytes, got {len(blob)}")
         self.registered = registered
-        self.spread_out = registered and clusters > 1
+        self.spread_out = stages(registered, clusters) > 1
         self.words, self.cells, self.labels = link_program(blob, clusters=clusters, timeout=timeout)
         if len(prefix) not in (0, PREFIX_BYTES):
             raise ValueError(f"a load begins with {PREFIX_BYTES} bytes beside the program, got {len(prefix)}")

@@ -15,7 +15,7 @@ from host.protocol import (
     read_state,
     request,
 )
-from hw.bus import FrameLink, HostLink
+from hw.bus import FrameLink, HostLink, look_clocks
 from hw.bus.frame_types import Frame, LinkError
 from hw.graph import Alphabet, Logits, Network, Tensor
 from hw.systolic.compiler import compile_network
@@ -203,6 +203,26 @@ def test_an_identification_is_longer_than_a_byte_counts():
     simulate(dut, testbench)
     with pytest.raises(ValueError, match="at most 1920 bytes, got 2000"):
         HostLink(bytes(2000))
+
+
+@pytest.mark.parametrize(("registered", "clusters"), [(False, 1), (True, 1), (False, 2), (True, 2)])
+def test_a_load_that_stops_is_given_up_after_the_timeout(registered, clusters):
+    timeout, clocks = 1000, 0
+    wanted = timeout * look_clocks(registered, clusters)
+
+    async def testbench(ctx):
+        nonlocal clocks
+        await ctx.tick().repeat(8)
+        line = Line(ctx, dut, 60)
+        await line.send(request(Frame.LOAD, 1, bytes(40))[:20])
+        while not line.messages:
+            await line.step()
+            clocks += 1
+        assert line.messages[0].payload[1] == LinkError.TIMEOUT
+
+    dut = HostLink(b"", clusters=clusters, depth=64, timeout=timeout, registered=registered)
+    simulate(dut, testbench)
+    assert wanted <= clocks < 1.1 * wanted
 
 
 @pytest.mark.parametrize("clusters", [1, 4, 16])
