@@ -121,8 +121,8 @@ class FrameLink(wiring.Component):
         acts, holds, started = Signal(), Signal(), Signal()
         m.d.sync += started.eq(1)
         if self.registered:
-            asks, late = Signal(), Signal()
-            m.d.comb += asks.eq((acts & ~holds) | ~(started | late | acts))
+            late = Signal()
+            asks = (acts & ~holds) | ~(started | late | acts)
             if self.spread_out:
                 # The conditions come from all over the device, and the memory lies where there is one.
                 m.d.sync += fetch.en.eq(asks)
