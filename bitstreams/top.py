@@ -95,7 +95,8 @@ class Top(Elaboratable):
         m = Module()
         clock, until_locked = self.board.add_clock(m, platform)
         reset = ResetInserter(until_locked)
-        # Asked for a quarter more than needed, so that the tools do not stop at just enough.
+        # Asked for a quarter more than needed, so that the tools do not stop at just enough. On an ECP5 nextpnr knows
+        # the net by another name and asks for the PLL's own clock; the same placement comes out either way.
         platform.add_clock_constraint(clock, self.board.clock_mhz * 1.25e6)
         link = self.link
         m.submodules.link = reset(link)
