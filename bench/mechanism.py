@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -84,9 +85,13 @@ def draw(rows: list[dict[str, Any]]) -> None:
     for method in METHODS:
         mine = [row for row in rows if row["method"] == method]
         course = next(row["flips"] for row in mine if row["factor"] == 1.0)
+        # The same colour in both.
+        colour = f"C{METHODS.index(method)}"
         if method != "float":
-            left.plot([s for s, _ in course], [100 * f for _, f in course], label=method)
-        right.plot([row["factor"] for row in mine], [100 * row["accuracy"] for row in mine], "o-", label=method)
+            left.plot([s for s, _ in course], [100 * f for _, f in course], colour, label=method)
+        right.plot(
+            [row["factor"] for row in mine], [100 * row["accuracy"] for row in mine], colour, marker="o", label=method
+        )
     left.set(xlabel="step", ylabel="signs changed since the start, %", title="sign freezing")
     right.set(xscale="log", xlabel="initial spread over the default", ylabel="test accuracy, %", title="start")
     left.legend()
@@ -101,6 +106,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=390)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     rows: list[dict[str, Any]] = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
     done = {(row["method"], row["factor"]) for row in rows}
     waiting = [(m, f) for m in METHODS for f in FACTORS if (m, f) not in done]
