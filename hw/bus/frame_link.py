@@ -57,7 +57,8 @@ class FrameLink(wiring.Component):
         Looks for the next byte until a frame is given up; a look takes :func:`look_clocks`, rarely more.
     registered : bool
         Whether a register follows the memories' outputs; an instruction then takes one clock more. With several
-        clusters, which fill a large device, there is one before the microprogram's address too, and another clock.
+        clusters, which fill a large device, there is one before the microprogram's address and one behind what the
+        engine says too, and another clock.
     prefix : bytes
         The first bytes of the load of a network that is in the engine's memory already; it runs after the reset.
 
@@ -147,8 +148,13 @@ class FrameLink(wiring.Component):
             takes.eq(works & (bit == 6) & from_host),
             gives.eq(works & (bit == 6) & ~from_host),
         ]
+        begins = second
+        if self.spread_out:
+            # What the engine says takes a clock more.
+            begins = Signal()
+            m.d.sync += begins.eq(second & holds)
         m.d.comb += [
-            works.eq(is_byte & second),
+            works.eq(is_byte & begins),
             holds.eq(Mux(is_byte, ~ends, (is_branch | writes) & ~second)),
             self.i.ready.eq(takes),
             self.o.valid.eq(gives),
@@ -265,7 +271,8 @@ class FrameLink(wiring.Component):
             of_four = Array(Signal(8, name=f"of_four{i}") for i in range(4))
             for i, part in enumerate(of_four):
                 m.d.sync += part.eq(Array(found[4 * i : 4 * i + 4])[number[:2]])
-            m.d.comb += far.eq(of_four[number[2:]])
+            domain = m.d.sync if self.spread_out else m.d.comb
+            domain += far.eq(of_four[number[2:]])
         else:
             m.d.sync += far.eq(Array(found)[number])
         near = {Source.CELL: cell, Source.INPUT: self.i.payload, Source.NOTHING: Const(0, 8)}
