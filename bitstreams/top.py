@@ -75,7 +75,7 @@ class Top(Elaboratable):
         self.link = HostLink(
             self.description().to_bytes(),
             clusters=config.clusters,
-            timeout=max(256, round(TIMEOUT_S * clock_hz) // look_clocks(ecp5, config.clusters)),
+            timeout=max(256, round(TIMEOUT_S * clock_hz) // look_clocks(ecp5)),
             depth=board.device.queue_bytes,
             registered=ecp5,
             boot=boot is not None,

@@ -20,14 +20,9 @@ POLYNOMIAL = 0x1021
 LOGIT = data.StructLayout({"value": signed(32), "last": 1})
 
 
-def stages(registered: bool, clusters: int) -> int:
-    """Return how many registers an instruction passes on its way to the microprogram's memory and back."""
-    return registered + (registered and clusters > 1)
-
-
-def look_clocks(registered: bool, clusters: int) -> int:
+def look_clocks(registered: bool) -> int:
     """Return the clocks of a look for the next byte: five instructions, of which four act for two clocks."""
-    return 9 + 5 * stages(registered, clusters)
+    return 9 + 5 * registered
 
 
 class FrameLink(wiring.Component):
@@ -56,9 +51,7 @@ class FrameLink(wiring.Component):
     timeout : int
         Looks for the next byte until a frame is given up; a look takes :func:`look_clocks`, rarely more.
     registered : bool
-        Whether a register follows the memories' outputs; an instruction then takes one clock more. With several
-        clusters, which fill a large device, there is one before the microprogram's address and one behind what the
-        engine says too, and another clock.
+        Whether a register follows the memories' outputs; an instruction then takes one clock more.
     prefix : bytes
         The first bytes of the load of a network that is in the engine's memory already; it runs after the reset.
 
@@ -87,7 +80,6 @@ class FrameLink(wiring.Component):
         if len(blob) > 1920:
             raise ValueError(f"the description of a board has at most 1920 bytes, got {len(blob)}")
         self.registered = registered
-        self.spread_out = stages(registered, clusters) > 1
         self.words, self.cells, self.labels = link_program(blob, clusters=clusters, timeout=timeout)
         if len(prefix) not in (0, PREFIX_BYTES):
             raise ValueError(f"a load begins with {PREFIX_BYTES} bytes beside the program, got {len(prefix)}")
@@ -123,12 +115,7 @@ class FrameLink(wiring.Component):
         m.d.sync += started.eq(1)
         if self.registered:
             late = Signal()
-            asks = (acts & ~holds) | ~(started | late | acts)
-            if self.spread_out:
-                # The conditions come from all over the device, and the memory lies where there is one.
-                m.d.sync += fetch.en.eq(asks)
-            else:
-                m.d.comb += fetch.en.eq(asks)
+            m.d.comb += fetch.en.eq((acts & ~holds) | ~(started | late | acts))
             m.d.sync += [late.eq(fetch.en), acts.eq(late | (acts & holds)), cell.eq(read.data)]
             with m.If(late):
                 m.d.sync += word.eq(fetch.data)
@@ -148,13 +135,8 @@ class FrameLink(wiring.Component):
             takes.eq(works & (bit == 6) & from_host),
             gives.eq(works & (bit == 6) & ~from_host),
         ]
-        begins = second
-        if self.spread_out:
-            # What the engine says takes a clock more.
-            begins = Signal()
-            m.d.sync += begins.eq(second & holds)
         m.d.comb += [
-            works.eq(is_byte & begins),
+            works.eq(is_byte & second),
             holds.eq(Mux(is_byte, ~ends, (is_branch | writes) & ~second)),
             self.i.ready.eq(takes),
             self.o.valid.eq(gives),
@@ -248,11 +230,7 @@ class FrameLink(wiring.Component):
         m.d.sync += [looked.eq(looks), returns.eq(looks & (word.source == Condition.RETURN))]
         holds_true = looked & of_four.bit_select(word.source[2:], 1)
         base = word.next | Mux(returns, returns_to[1:] << 1, 0) | holds_true
-        following = Mux(started, base, 0)
-        if self.spread_out:
-            m.d.sync += fetch.addr.eq(following)
-        else:
-            m.d.comb += fetch.addr.eq(following)
+        m.d.comb += fetch.addr.eq(Mux(started, base, 0))
         return m
 
     def _source(self, m: Module, number: Value, cell: Value) -> Signal:
@@ -271,8 +249,7 @@ class FrameLink(wiring.Component):
             of_four = Array(Signal(8, name=f"of_four{i}") for i in range(4))
             for i, part in enumerate(of_four):
                 m.d.sync += part.eq(Array(found[4 * i : 4 * i + 4])[number[:2]])
-            domain = m.d.sync if self.spread_out else m.d.comb
-            domain += far.eq(of_four[number[2:]])
+            m.d.comb += far.eq(of_four[number[2:]])
         else:
             m.d.sync += far.eq(Array(found)[number])
         near = {Source.CELL: cell, Source.INPUT: self.i.payload, Source.NOTHING: Const(0, 8)}

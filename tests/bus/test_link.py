@@ -208,7 +208,7 @@ def test_an_identification_is_longer_than_a_byte_counts():
 @pytest.mark.parametrize(("registered", "clusters"), [(False, 1), (True, 1), (False, 2), (True, 2)])
 def test_a_load_that_stops_is_given_up_after_the_timeout(registered, clusters):
     timeout, clocks = 400, 0
-    wanted = timeout * look_clocks(registered, clusters)
+    wanted = timeout * look_clocks(registered)
 
     async def testbench(ctx):
         nonlocal clocks
