@@ -26,7 +26,7 @@ from s3train.data import ImageData, load_data
 from s3train.data.batches import training_loader
 from s3train.evaluation import accuracy
 from s3train.lightning_module import TrainingModule
-from s3train.logits_scale import LEAST, logits_scale
+from s3train.logits_scale import logits_scale
 from s3train.recipe import choose_recipe
 from s3train.reparam import weight_methods
 from s3train.runs import RunConfig, build
@@ -63,7 +63,7 @@ def one_run(method: str, factor: float, steps: int, data: ImageData) -> dict[str
             for parameter in (p for p in model.parameters() if p.ndim > 1):
                 parameter.mul_(factor)
     loader = training_loader(data, recipe.batch, 0)
-    scale = LEAST if method == "float" else logits_scale(model, None, lambda: next(iter(loader))[0])
+    scale = logits_scale(model, None, lambda: next(iter(loader))[0])
     module = TrainingModule(model, recipe, data.classes, logits_scale=scale)
     # A float network has no signs of its own to watch.
     flips = Flips()

@@ -8,12 +8,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from s3train.reparam import weight_methods
+
 LEAST = 20.0
 """The least scale where no float twin says it; 2- and 3-bit weights start with it."""
 
 
 def logits_scale(network: nn.Module, twin: nn.Module | None, batch: Callable[[], Tensor]) -> float:
-    """Return by how much the loss divides the logits at the start of a training.
+    """Return by how much the loss divides the logits at the start of a training; 1 for a float network.
 
     With the weights of a float twin it is the ratio of both networks' last weights, along the twin's. Without, or
     where the last layer is another one than the twin's, it is what brings the logits of a batch to a standard
@@ -30,6 +32,8 @@ def logits_scale(network: nn.Module, twin: nn.Module | None, batch: Callable[[],
     batch : callable
         Gives float32 training images (images, channels, height, width); called only where they are needed.
     """
+    if not any(True for _ in weight_methods(network)):
+        return 1.0
     return _along_twin(network, twin) or max(LEAST, 1.5 * _spread(network, batch()))
 
 

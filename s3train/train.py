@@ -20,7 +20,7 @@ from s3train.field_types import has_type
 from s3train.fit import fit
 from s3train.formats import UnsupportedModelError
 from s3train.lightning_module import TrainingModule
-from s3train.logits_scale import LEAST, logits_scale
+from s3train.logits_scale import logits_scale
 from s3train.models import CLASSIFIERS, MODELS
 from s3train.processes import process_share
 from s3train.recipe import Recipe, choose_recipe
@@ -191,7 +191,7 @@ def _train(
     # One thread: small layers gain nothing from more, and a seed's network does not depend on how many cores there are.
     torch.set_num_threads(1)
     batches = Batches(images, config.recipe.batch, config.seed)
-    scale = LEAST if config.method == "float" else logits_scale(network, twin, lambda: batches[0, 0][0])
+    scale = logits_scale(network, twin, lambda: batches[0, 0][0])
     module = TrainingModule(network, config.recipe, images.classes, guide, scale, twin)
     seconds, trainer = fit(module, config, images, out, fresh=fresh, progress=progress)
     first = process_share()[0] == 0

@@ -21,7 +21,10 @@ LOGIT = data.StructLayout({"value": signed(32), "last": 1})
 
 
 def look_clocks(registered: bool) -> int:
-    """Return the clocks of a look for the next byte: five instructions, of which four act for two clocks."""
+    """Return the clocks of a link's look for the next byte: five instructions, of which four act for two clocks.
+
+    ``registered`` as of :class:`FrameLink`: every instruction then takes a clock more.
+    """
     return 9 + 5 * registered
 
 

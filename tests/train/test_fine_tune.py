@@ -71,6 +71,7 @@ def test_the_logits_scale_of_a_network_that_is_not_made_of_the_teacher_is_measur
     wider = nn.Sequential(nn.Conv2d(1, 16, 3), nn.Flatten(), nn.Linear(576, 10))
     opposite = float_model()
     opposite[-1].weight.data = -teacher[-1].weight.data
+    opposite = convert(opposite, image=IMAGE, from_weights=True)
     for network, other in ((stranger, teacher), (stranger, wider), (opposite, teacher)):
         assert logits_scale(network, other, batch) == max(LEAST, 1.5 * float(network.train()(batch()).std()))
     batches = [(TRAIN[0][i : i + 64], TRAIN[1][i : i + 64]) for i in range(0, 640, 64)]

@@ -22,6 +22,10 @@ def mlp(method, bits):
     return convert(build_model("mlp", DIGITS.shape, 10), method, bits, image=DIGITS.format)
 
 
+def test_a_float_network_has_no_scale():
+    assert logits_scale(build_model("mlp", DIGITS.shape, 10), None, batch) == 1
+
+
 @pytest.mark.parametrize(("method", "bits"), [("s3", 2), ("s3", 3), ("apot", 3)])
 def test_narrow_weights_start_with_the_least_scale(method, bits):
     assert logits_scale(mlp(method, bits), None, batch) == LEAST == 20
